@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Shadow variables: a store that maps <parent pointer, id> to data.
+ *
+ * This file keeps the promises of the interface; shadow_table.c finds, links
+ * and unlinks. The promises have labels, G1 ... G12, which are spelled out in
+ * Documentation/livepatch/shadow-vars.rst; a label in a comment here says that
+ * the code below it is what keeps that promise.
+ */
+#define pr_fmt(fmt) "livepatch: " fmt
+
+#include <linux/bug.h>
+#include <linux/export.h>
+#include <linux/livepatch_shadow.h>
+#include <linux/lockdep.h>
+#include <linux/printk.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "shadow_table.h"
+
+DEFINE_SPINLOCK(klp_shadow_lock);
+
+/*
+ * Existing livepatches keep lists, mutexes and spinlocks in the data and rely
+ * on the alignment that they get from kmalloc() at this offset. (G10)
+ */
+#ifdef CONFIG_64BIT
+static_assert(offsetof(struct klp_shadow, obj) == 32);
+static_assert(offsetof(struct klp_shadow, id) == 40);
+static_assert(offsetof(struct klp_shadow, data) == 48);
+#endif
+
+/**
+ * klp_shadow_get() - find a shadow variable
+ * @obj:	parent; any pointer value, never dereferenced
+ * @id:		identifier; any value
+ *
+ * The pointer stays good until the variable is freed. Whoever cannot rule out
+ * that somebody else frees it brackets the call and every use of the result
+ * with rcu_read_lock() and rcu_read_unlock().
+ *
+ * Context: Any, including NMI. Takes no lock, does not sleep or allocate.
+ * Return: the data of variable <@obj, @id>, or NULL when there is none.
+ */
+void *klp_shadow_get(void *obj, unsigned long id)
+{
+	struct klp_shadow *shadow;
+
+	/* Chains are walked as RCU reader: that is all it needs. (G1) */
+	rcu_read_lock();
+	shadow = klp_shadow_table_find(obj, id);
+	rcu_read_unlock();
+
+	return shadow ? shadow->data : NULL;
+}
+EXPORT_SYMBOL_GPL(klp_shadow_get);
+
+/*
+ * Under the lock: either the variable that has got there first, or @new after
+ * its construction. An error of the constructor comes back in *@err.
+ */
+static struct klp_shadow *klp_shadow_insert(struct klp_shadow *new, klp_shadow_ctor_t ctor,
+					    void *ctor_data, int *err)
+	__must_hold(&klp_shadow_lock)
+{
+	struct klp_shadow *shadow;
+
+	lockdep_assert_held(&klp_shadow_lock);
+
+	/* Nobody else can add the pair from here on: one construction. (G5) */
+	shadow = klp_shadow_table_find(new->obj, new->id);
+	if (shadow)
+		return shadow;
+
+	if (ctor) {
+		*err = ctor(new->obj, new->data, ctor_data);
+		if (*err)
+			return NULL;
+	}
+
+	/* Linking comes last, so a lookup sees what the constructor did. (G2) */
+	klp_shadow_table_add(new);
+
+	return new;
+}
+
+/*
+ * What alloc and get_or_alloc share. *@existed tells whose the returned
+ * variable is.
+ */
+static void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
+			    klp_shadow_ctor_t ctor, void *ctor_data, bool *existed)
+{
+	struct klp_shadow *new, *shadow;
+	unsigned long flags;
+	void *data;
+	int err = 0;
+
+	data = klp_shadow_get(obj, id);
+	*existed = data;
+	if (data)
+		return data;
+
+	/* Also keeps the sum below from wrapping. (G9) */
+	if (size > KMALLOC_MAX_SIZE - sizeof(*new))
+		return NULL;
+
+	/*
+	 * Before the lock, with the caller's flags (G6). The caller gets NULL
+	 * and knows what to do; a report for each failure on a patched hot path
+	 * under memory pressure helps nobody. (G11)
+	 */
+	new = kzalloc(sizeof(*new) + size, gfp_flags | __GFP_NOWARN);
+	if (!new)
+		return NULL;
+	new->obj = obj;
+	new->id = id;
+
+	spin_lock_irqsave(&klp_shadow_lock, flags);
+	shadow = klp_shadow_insert(new, ctor, ctor_data, &err);
+	data = shadow ? shadow->data : NULL;
+	spin_unlock_irqrestore(&klp_shadow_lock, flags);
+
+	if (shadow == new)
+		return data;
+
+	/* No lookup has ever seen it: no grace period. */
+	kfree(new);
+	*existed = data;
+
+	/*
+	 * Deferred, because the caller may hold locks that the console needs,
+	 * a run queue's for one. (G3)
+	 */
+	if (err)
+		printk_deferred(KERN_ERR pr_fmt("constructor of shadow variable <%p, %lx> failed: %d\n"),
+				obj, id, err);
+
+	return data;
+}
+
+/**
+ * klp_shadow_alloc() - add a shadow variable that must not exist yet
+ * @obj:	parent; any pointer value, never dereferenced
+ * @id:		identifier; any value
+ * @size:	bytes of data; may be 0
+ * @gfp_flags:	how to allocate; GFP_ATOMIC where the caller must not sleep
+ * @ctor:	constructor; NULL when zeroed data is enough
+ * @ctor_data:	handed to @ctor
+ *
+ * The data is zeroed, then @ctor runs, then lookups can see the variable.
+ * @ctor runs exactly once for a variable, under klp_shadow_lock with
+ * interrupts off; klp_shadow_get() is the one call of these that it may use.
+ *
+ * Context: Any but NMI; sleeps only if @gfp_flags allows it. Takes
+ * klp_shadow_lock.
+ * Return: the data, aligned as kmalloc() aligns a block plus 48 bytes on a
+ * 64-bit kernel. NULL with a WARN when the variable exists, which is left as
+ * it is; NULL with an error line in the log when @ctor fails; NULL without a
+ * word when there is no memory or @size is more than kmalloc() can ever give.
+ */
+void *klp_shadow_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
+		       klp_shadow_ctor_t ctor, void *ctor_data)
+{
+	bool existed;
+	void *data;
+
+	data = klp_shadow_add(obj, id, size, gfp_flags, ctor, ctor_data, &existed);
+	/* Not under the lock: a WARN prints. (G4) */
+	if (WARN(existed, "shadow variable <%p, %lx> exists already\n", obj, id))
+		return NULL;
+
+	return data;
+}
+EXPORT_SYMBOL_GPL(klp_shadow_alloc);
+
+/**
+ * klp_shadow_get_or_alloc() - find a shadow variable, or add it
+ * @obj:	parent; any pointer value, never dereferenced
+ * @id:		identifier; any value
+ * @size:	bytes of data of a new variable; may be 0
+ * @gfp_flags:	how to allocate; GFP_ATOMIC where the caller must not sleep
+ * @ctor:	constructor of a new variable; NULL when zeroed data is enough
+ * @ctor_data:	handed to @ctor
+ *
+ * Finds like klp_shadow_get() and otherwise adds like klp_shadow_alloc().
+ * However many callers race, one variable is made, one constructor runs, and
+ * all of them get that variable. The size of an existing variable is not
+ * compared with @size.
+ *
+ * Context: Any but NMI; sleeps only if @gfp_flags allows it. Takes
+ * klp_shadow_lock when the variable is absent.
+ * Return: the data. NULL with an error line in the log when @ctor fails; NULL
+ * without a word when there is no memory or @size is more than kmalloc() can
+ * ever give.
+ */
+void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
+			      klp_shadow_ctor_t ctor, void *ctor_data)
+{
+	bool existed;
+
+	return klp_shadow_add(obj, id, size, gfp_flags, ctor, ctor_data, &existed);
+}
+EXPORT_SYMBOL_GPL(klp_shadow_get_or_alloc);
+
+/**
+ * klp_shadow_free() - remove a shadow variable
+ * @obj:	parent; any pointer value, never dereferenced
+ * @id:		identifier; any value
+ * @dtor:	destructor; NULL when there is nothing to undo
+ *
+ * Does nothing when there is no such variable. Otherwise lookups that begin
+ * after the removal miss it, then @dtor runs under klp_shadow_lock with
+ * interrupts off, and the memory is given back a grace period later.
+ * klp_shadow_get() is the one call of these that @dtor may use.
+ *
+ * Context: Any but NMI. Takes klp_shadow_lock. Does not sleep.
+ */
+void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
+{
+	struct klp_shadow *shadow;
+	unsigned long flags;
+
+	spin_lock_irqsave(&klp_shadow_lock, flags);
+	shadow = klp_shadow_table_find(obj, id);
+	if (shadow) {
+		klp_shadow_table_del(shadow);
+		if (dtor)
+			dtor(obj, shadow->data);
+	}
+	spin_unlock_irqrestore(&klp_shadow_lock, flags);
+
+	/*
+	 * Lookups that began before the removal may still be there, hence the
+	 * grace period (G7). kfree_rcu() queues work: not under the lock. (G6)
+	 */
+	if (shadow)
+		kfree_rcu(shadow, rcu);
+}
+EXPORT_SYMBOL_GPL(klp_shadow_free);
+
+/**
+ * klp_shadow_free_all() - remove every shadow variable of an id
+ * @id:		identifier; any value
+ * @dtor:	destructor; NULL when there is nothing to undo
+ *
+ * Removes each <*, @id> as klp_shadow_free() does, and no other. The lock is
+ * dropped between bounded pieces of work, so a variable that somebody adds
+ * with the same @id meanwhile may or may not be removed: who needs none left
+ * makes sure first that nobody adds any more.
+ *
+ * Context: Any but NMI. Takes and drops klp_shadow_lock repeatedly. Does not
+ * sleep.
+ */
+void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor)
+{
+	struct klp_shadow_walk walk = { .id = id };
+	struct klp_shadow *shadow, *dead;
+	unsigned long flags;
+	bool more;
+
+	do {
+		dead = NULL;
+
+		spin_lock_irqsave(&klp_shadow_lock, flags);
+		more = klp_shadow_table_del_some(&walk, &dead);
+		for (shadow = dead; dtor && shadow; shadow = shadow->next_dead)
+			dtor(shadow->obj, shadow->data);
+		spin_unlock_irqrestore(&klp_shadow_lock, flags);
+
+		/* As in klp_shadow_free(). (G6, G7) */
+		while (dead) {
+			shadow = dead;
+			dead = shadow->next_dead;
+			kfree_rcu(shadow, rcu);
+		}
+	} while (more);
+}
+EXPORT_SYMBOL_GPL(klp_shadow_free_all);
