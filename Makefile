@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The front door. KERNEL=<line> chooses another kernel than this Debian's own.
+
+export KERNEL
+
+help:
+	@echo 'make demo                 boot a kernel with the store and watch livepatches use it'
+	@echo 'make test                 everything that must pass'
+	@echo 'make check                the static checks alone; CHECKS="sparse ..." chooses'
+	@echo 'make shell                an interactive shell in the VM'
+	@echo 'make overlay KTREE=<dir>  put the store onto a kernel source tree, 6.1 to 7.3'
+	@echo 'make compile              compile the store, samples and test modules with W=1'
+	@echo 'make kernel               build the kernel that the VM boots'
+	@echo 'make setup                install the Debian packages that are missing'
+	@echo 'make clean                remove all that was built or fetched'
+	@echo
+	@echo 'KERNEL=6.12 (or 7.3, ...) takes that line; by default this Debian'\''s own.'
+
+setup:
+	@harness/setup.sh
+
+kernel: setup
+	@harness/kernel/build.sh
+	@harness/vm/rootfs.sh
+
+demo: setup
+	@harness/demo.sh
+
+test: setup
+	@harness/test.sh
+
+check: setup
+	@harness/check.sh $(CHECKS)
+
+compile: setup
+	@harness/check.sh compile
+
+shell: kernel
+	@harness/vm/vm.sh -i
+
+overlay:
+	@harness/overlay/overlay.sh '$(KTREE)'
+
+clean:
+	@rm -rf build
+
+.PHONY: help setup kernel demo test check compile shell overlay clean

@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: setup.sh
+#
+# Installs the Debian packages that the harness needs and that are missing: as
+# root, or through sudo; otherwise says which command would.
+
+# shellcheck source=SCRIPTDIR/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+PACKAGES=(
+	# to fetch and unpack a kernel's source, and to overlay it
+	debian-archive-keyring patch xz-utils
+	# to build it
+	bc bison build-essential flex kmod libelf-dev perl rsync
+	# to boot it
+	genext2fs mmdebstrap qemu-system-x86
+	# to check our sources
+	codespell python3 shellcheck sparse
+)
+
+[[ -f /etc/debian_version ]] || die "this is not a Debian system; the harness needs Debian 12 or later"
+
+missing=()
+for package in "${PACKAGES[@]}"; do
+	[[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+		missing+=("$package")
+done
+((${#missing[@]})) || exit 0
+
+install="apt-get install -y --no-install-recommends ${missing[*]}"
+if [[ $(id -u) == 0 ]]; then
+	sudo=()
+elif command -v sudo >/dev/null; then
+	sudo=(sudo)
+else
+	die "packages are missing; as root, run: $install"
+fi
+
+say "installing ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! "${sudo[@]}" apt-get -q update >"$log" 2>&1 ||
+   ! DEBIAN_FRONTEND=noninteractive "${sudo[@]}" $install >>"$log" 2>&1; then
+	cat "$log" >&2
+	die "packages could not be installed; is a package mirror set up? See above, then try: $install"
+fi

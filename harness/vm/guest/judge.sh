@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# In the VM: runs the job, looks at the kernel's log and for leaks, and only
+# then sends the verdict.
+
+exec </dev/null >/dev/vport0p1 2>&1
+kmemleak=/sys/kernel/debug/kmemleak
+
+# What the kernel says when something is wrong with it.
+BAD='WARNING:|BUG:|BUG |Oops|Call Trace:|KASAN|KCSAN|UBSAN|possible (recursive|circular|irq lock)|inconsistent lock state|suspicious RCU|INFO: (task|rcu|trying)|self-detected stall|detected stalls|soft lockup|unreferenced object|general protection'
+
+# log_since_boot(): without the one WARN that a test of ours provokes; what is
+# left out is checked by that test.
+log_since_boot()
+{
+	dmesg | sed '/test_klp_shadow: expected WARNING begins/,/test_klp_shadow: expected WARNING ends/d'
+}
+
+verdict()
+{
+	echo "$*" >/dev/ttyS1
+	exit
+}
+
+sysctl -q kernel.panic_on_warn=1 kernel.softlockup_panic=1 kernel.hung_task_panic=1 \
+	kernel.watchdog_thresh=30
+# What the boot left behind is not the job's.
+echo scan=off >$kmemleak
+echo clear >$kmemleak
+
+/payload/job
+status=$?
+
+bad=$(log_since_boot | grep -m 1 -E "$BAD")
+[[ -z $bad ]] || verdict "fail: the kernel log says: $bad"
+
+# kmemleak reports nothing younger than five seconds, and what it finds in one
+# scan may still turn up in the next.
+sleep 6
+echo scan >$kmemleak
+echo scan >$kmemleak
+leaks=$(cat $kmemleak)
+if [[ $leaks ]]; then
+	echo "$leaks"
+	verdict "fail: kmemleak: $(grep -c '^unreferenced' <<<"$leaks") objects leaked"
+fi
+echo "# kernel log clean, no leak"
+((status == 0)) || verdict "fail: the job ended with status $status"
+verdict pass

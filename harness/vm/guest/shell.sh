@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# In the VM: an interactive shell on the console.
+
+cat <<MOTD
+
+Linux $(uname -r) with klp-shadow. Modules: modprobe <name>, one of
+$(find /lib/modules -name '*.ko' -printf '%f ' | fmt)
+The livepatch selftests are in /payload/selftests/livepatch.
+
+MOTD
+exec setsid -c -w bash --login </dev/ttyS0 >/dev/ttyS0 2>&1

@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Init of the VM: mounts what a user land needs, unpacks the second disk (a tar
+# of modules, scripts and tests that the host made), and runs its "run". The
+# root file system is read-only; everything that changes lives in memory.
+
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
+
+mount -t proc proc /proc
+mount -t devtmpfs devtmpfs /dev
+mount -t sysfs sysfs /sys
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /payload
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+
+tar -x -C /payload --no-same-owner -f /dev/vdb
+mount --bind /payload/lib/modules /lib/modules
+cd /payload || exit 1
+/payload/run
+sync
+echo b >/proc/sysrq-trigger

@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: rootfs.sh
+#
+# Makes build/rootfs.ext2, the user land of the VM: a minimal Debian of this
+# machine's own suite, with init.sh as its init.
+
+# shellcheck source=SCRIPTDIR/../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+# kmod loads modules, procps has sysctl, which the kernel's selftests call.
+PACKAGES=mount,kmod,procps
+
+image=$BUILD/rootfs.ext2
+log=$BUILD/rootfs.log
+# shellcheck source=/dev/null
+suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+recipe=$(sha256sum "$0" "$TOP/harness/vm/init.sh")
+
+mkdir -p "$BUILD"
+if [[ -f $image && $(cat "$image.recipe" 2>/dev/null) == "$recipe" ]]; then
+	exit 0
+fi
+
+say "making the VM's user land (Debian $suite)"
+mirror=$(mirror)
+[[ $mirror ]] || die "apt has no Debian mirror to make a user land from: check /etc/apt, then run 'apt-get update'"
+rm -f "$image"
+# The console is slow and nobody reads documentation there.
+# shellcheck disable=SC2016  # mmdebstrap gives the hooks their $1
+SOURCE_DATE_EPOCH=0 mmdebstrap --variant=essential --include="$PACKAGES" \
+	--dpkgopt='path-exclude=/usr/share/doc/*' \
+	--dpkgopt='path-exclude=/usr/share/locale/*' \
+	--dpkgopt='path-exclude=/usr/share/man/*' \
+	--customize-hook='mkdir -p "$1/payload" "$1/lib/modules"' \
+	--customize-hook="upload '$TOP/harness/vm/init.sh' /usr/sbin/klp-shadow-init" \
+	--customize-hook='chmod 755 "$1/usr/sbin/klp-shadow-init"' \
+	--customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*' \
+	"$suite" "$image.part.ext2" "deb $mirror $suite main" >"$log" 2>&1 ||
+	die "no user land could be made: $(grep -m 1 '^E: ' "$log" || tail -n 1 "$log"); see $log"
+mv "$image.part.ext2" "$image"
+echo "$recipe" >"$image.recipe"

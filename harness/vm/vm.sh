@@ -1,0 +1,142 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: KERNEL=<line> vm.sh [-t SECONDS] [-a 'KERNEL ARGUMENT...'] JOB
+#        KERNEL=<line> vm.sh -i
+#
+# Boots the built kernel of a line in QEMU and runs the script JOB there, as
+# root, with the line's modules and selftests at hand. Shows what JOB prints and
+# succeeds if JOB does, the kernel's log has nothing bad in it and nothing has
+# leaked. With -i: an interactive shell instead.
+#
+# The guest's verdict comes by a serial port of its own, as the last thing it
+# does. No verdict is a failure.
+
+# shellcheck source=SCRIPTDIR/../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+limit=600
+append=
+interactive=
+while getopts t:a:i option; do
+	case $option in
+	t) limit=$OPTARG ;;
+	a) append=$OPTARG ;;
+	i) interactive=1 ;;
+	*) die "usage: vm.sh [-t SECONDS] [-a 'KERNEL ARGUMENT...'] JOB | -i" ;;
+	esac
+done
+shift $((OPTIND - 1))
+job=${1:-}
+[[ $interactive || -f $job ]] || die "no such job: '$job'"
+
+set_line
+dir=$BUILD/$LINE
+image=$dir/obj/arch/x86/boot/bzImage
+[[ -f $image ]] || die "no kernel in $dir/obj: 'make kernel KERNEL=$LINE' builds one"
+command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing: 'make setup' installs it"
+name=$(basename "${job:-shell}" .sh)
+log=${VM_LOG:-$dir/logs/$name}
+mkdir -p "${log%/*}"
+rm -f "$log".{console,out,verdict}
+
+work=$(mktemp -d)
+qemu=
+trap '[[ -z $qemu ]] || kill "$qemu" 2>/dev/null; rm -rf "$work"' EXIT
+
+# payload(directory...): the guest's second disk, a tar of everything it runs
+payload()
+{
+	mkdir "$work/payload"
+	cp -r "$TOP"/harness/vm/guest/. "$work/payload/"
+	if [[ $interactive ]]; then
+		ln -s shell.sh "$work/payload/run"
+	else
+		ln -s judge.sh "$work/payload/run"
+		cp "$job" "$work/payload/job"
+	fi
+	tar -c --owner=0 --group=0 -b 128 -f "$work/payload.tar" -C "$work/payload" . -C "$dir/install" .
+}
+
+# boot(accelerator): start QEMU in the background
+boot()
+{
+	local arguments=(-accel "$1" -cpu "$([[ $1 == kvm* ]] && echo host || echo max)"
+		-smp 2 -m 1G -no-reboot -display none -nodefaults
+		-kernel "$image"
+		-drive "file=$BUILD/rootfs.ext2,format=raw,if=virtio,readonly=on"
+		-drive "file=$work/payload.tar,format=raw,if=virtio,readonly=on"
+		-append "console=ttyS0 root=/dev/vda ro init=/usr/sbin/klp-shadow-init panic=-1 oops=panic slub_debug=FZPU $append"
+	)
+	if [[ $interactive ]]; then
+		qemu-system-x86_64 "${arguments[@]}" -serial mon:stdio
+		return
+	fi
+	qemu-system-x86_64 "${arguments[@]}" -serial "file:$log.console" -serial "file:$log.verdict" \
+		-device virtio-serial-pci -chardev "file,id=out,path=$log.out" \
+		-device virtserialport,chardev=out </dev/null >"$log.qemu" 2>&1 &
+	qemu=$!
+}
+
+# await(seconds): false if QEMU is still there then
+await()
+{
+	local end=$((SECONDS + $1))
+
+	while kill -0 "$qemu" 2>/dev/null; do
+		if ((SECONDS >= end)); then
+			kill -9 "$qemu"
+			wait "$qemu" 2>/dev/null || :
+			qemu=
+			return 1
+		fi
+		sleep 0.2
+	done
+	wait "$qemu" 2>/dev/null || :
+	qemu=
+}
+
+# A /dev/kvm that opens is not yet one that works: only a boot tells.
+accelerator()
+{
+	local cache=$BUILD/accelerator
+
+	if [[ ! -f $cache ]]; then
+		echo tcg,thread=multi >"$cache"
+		if [[ -w /dev/kvm ]] && VM_LOG=$BUILD/logs/kvm VM_ACCEL=kvm \
+		   "$0" -t 20 "$TOP/harness/vm/jobs/nothing.sh" >/dev/null 2>&1; then
+			echo kvm >"$cache"
+		fi
+	fi
+	cat "$cache"
+}
+
+accel=${VM_ACCEL:-$(accelerator)}
+payload
+if [[ $interactive ]]; then
+	say "Linux $LINE in QEMU (${accel%%,*}); 'exit' or Ctrl-A X ends it"
+	boot "$accel"
+	exit
+fi
+say "Linux $LINE in QEMU (${accel%%,*}): $name"
+boot "$accel"
+touch "$log.out"
+tail -f -n +1 --pid="$qemu" "$log.out" &
+shown=$!
+in_time=1
+await "$limit" || in_time=
+wait "$shown" || :
+
+# Why there is no verdict, from the console's last words.
+if [[ ! -s $log.verdict ]]; then
+	panic=$(grep -a -m 1 'Kernel panic' "$log.console" | tr -d '\r' || :)
+	if [[ ! $in_time ]]; then
+		echo "--- the last lines of the console:" >&2
+		tail -n 15 "$log.console" >&2
+		die "$name: hangs: no verdict in $limit s; the console is in $log.console"
+	elif [[ $panic ]]; then
+		die "$name: ${panic#*] }; the console is in $log.console"
+	fi
+	die "$name: the VM ended without a verdict ($(tail -n 1 "$log.qemu")); the console is in $log.console"
+fi
+verdict=$(tr -d '\r' <"$log.verdict")
+[[ $verdict == pass ]] || die "$name: ${verdict#fail: }; see $log.out and $log.console"
