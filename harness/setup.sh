@@ -28,20 +28,20 @@ for package in "${PACKAGES[@]}"; do
 done
 ((${#missing[@]})) || exit 0
 
-install="apt-get install -y --no-install-recommends ${missing[*]}"
+install=(apt-get install -y --no-install-recommends "${missing[@]}")
 if [[ $(id -u) == 0 ]]; then
 	sudo=()
 elif command -v sudo >/dev/null; then
 	sudo=(sudo)
 else
-	die "packages are missing; as root, run: $install"
+	die "packages are missing; as root, run: ${install[*]}"
 fi
 
 say "installing ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! "${sudo[@]}" apt-get -q update >"$log" 2>&1 ||
-   ! DEBIAN_FRONTEND=noninteractive "${sudo[@]}" $install >>"$log" 2>&1; then
+   ! "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}" >>"$log" 2>&1; then
 	cat "$log" >&2
-	die "packages could not be installed; is a package mirror set up? See above, then try: $install"
+	die "packages could not be installed; is a package mirror set up? See above, then try: ${install[*]}"
 fi

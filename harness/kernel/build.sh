@@ -20,9 +20,9 @@ jobs=$(nproc)
 "$TOP/harness/source.sh"
 mkdir -p "$obj"
 
-fragments=("$TOP/harness/kernel/x86_64.config")
+fragments=("$TOP/harness/kernel/x86_64.config" "$TOP/harness/kernel/x86_64-later.config")
 if [[ -f $TOP/harness/kernel/x86_64-$LINE.config ]]; then
-	fragments+=("$TOP/harness/kernel/x86_64-$LINE.config")
+	fragments[1]=$TOP/harness/kernel/x86_64-$LINE.config
 fi
 
 # kmake(arg...): the kernel's make

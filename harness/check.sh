@@ -1,0 +1,186 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: KERNEL=<line> check.sh [compile] [sparse] [checkpatch] [kernel-doc] [uml]
+#        [shellcheck] [spelling]
+#
+# The static checks, all of them without arguments. One TAP line for each file
+# or set of files; a failure comes with its output and the command that shows it
+# again. Succeeds if all do.
+
+# shellcheck source=SCRIPTDIR/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+VERBS=(compile sparse uml checkpatch kernel-doc shellcheck spelling)
+
+verbs=("$@")
+((${#verbs[@]})) || verbs=("${VERBS[@]}")
+for verb in "${verbs[@]}"; do
+	[[ " ${VERBS[*]} " == *" $verb "* ]] || die "no check '$verb'; there are: ${VERBS[*]}"
+done
+set_line
+dir=$BUILD/$LINE
+src=$dir/src
+obj=$dir/check
+log=$dir/check.log
+count=0 failed=0
+
+# report(status, description, command): a TAP line, and how to see it again
+report()
+{
+	count=$((count + 1))
+	if (($1 == 0)); then
+		echo "ok $count $2"
+	else
+		failed=$((failed + 1))
+		echo "not ok $count $2"
+		sed 's/^/# /' "$log"
+		echo "# again: $3"
+	fi
+}
+
+# try(description, command...): report() on a command that must succeed in silence
+try()
+{
+	local what=$1 status=0
+
+	shift
+	"$@" >"$log" 2>&1 || status=1
+	[[ ! -s $log ]] || status=1
+	report "$status" "$what" "$*"
+}
+
+# ours(regex): our files that git would ship, by the end of their names
+ours()
+{
+	(cd "$TOP" && find . \( -path ./build -o -path ./.git \) -prune -o \
+		-type f -regextype egrep -regex ".*($1)" -printf '%P\n' | sort)
+}
+
+kmake()
+{
+	make -s -C "$src" O="$obj" ARCH=x86_64 "$@"
+}
+
+# Objects of ours in the tree, and the test modules, which are built outside it.
+mapfile -t objects < <(cd "$TOP" && find kernel samples -name '*.c' | sed 's/c$/o/' | sort)
+modules=tools/testing/selftests/livepatch/test_shadow_modules
+mapfile -t module_objects < <(cd "$TOP/$modules" && find . -name '*.c' -printf '%f\n' | sed 's/c$/o/' | sort)
+
+# tree(): an overlaid tree with a configuration to compile in
+tree()
+{
+	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
+	mkdir -p "$obj"
+	[[ ! -f $obj/prepared || $TOP/harness/kernel/x86_64.config -nt $obj/prepared ]] || return 0
+	{
+		kmake tinyconfig
+		sed 's/[[:space:]]*#.*//' "$TOP/harness/kernel/x86_64.config" >"$obj/fragment"
+		"$src/scripts/kconfig/merge_config.sh" -m -O "$obj" "$obj/.config" "$obj/fragment"
+		kmake olddefconfig
+		kmake -j"$(nproc)" modules_prepare
+	} >"$log" 2>&1 || die "Linux $LINE cannot be configured, see $log"
+	touch "$obj/prepared"
+}
+
+check_compile()
+{
+	local o
+
+	tree
+	for o in "${objects[@]}"; do
+		rm -f "$obj/$o"
+		try "W=1: $o (Linux $LINE)" kmake W=1 KCFLAGS=-Werror "$o"
+	done
+	for o in "${module_objects[@]}"; do
+		rm -f "$src/$modules/$o"
+		try "W=1: $modules/$o (Linux $LINE)" \
+			kmake M="$src/$modules" W=1 KCFLAGS=-Werror "$o"
+	done
+}
+
+check_sparse()
+{
+	local o
+
+	tree
+	for o in "${objects[@]}"; do
+		rm -f "$obj/$o"
+		try "sparse: $o (Linux $LINE)" kmake C=2 CF=-Wsparse-error "$o"
+	done
+	for o in "${module_objects[@]}"; do
+		rm -f "$src/$modules/$o"
+		try "sparse: $modules/$o (Linux $LINE)" \
+			kmake M="$src/$modules" C=2 CF=-Wsparse-error "$o"
+	done
+}
+
+# The store alone, where there is no livepatch.
+check_uml()
+{
+	local um=$dir/uml o
+
+	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
+	if [[ ! -f $um/.config ]]; then
+		mkdir -p "$um"
+		{
+			make -s -C "$src" O="$um" ARCH=um tinyconfig
+			"$src/scripts/config" --file "$um/.config" -e 64BIT -e EXPERT -e KLP_SHADOW
+			make -s -C "$src" O="$um" ARCH=um olddefconfig
+		} >"$log" 2>&1 || die "user-mode Linux cannot be configured, see $log"
+		grep -q '^CONFIG_KLP_SHADOW=y' "$um/.config" || die "user-mode Linux does not take KLP_SHADOW"
+	fi
+	for o in "${objects[@]}"; do
+		[[ $o == kernel/* ]] || continue
+		rm -f "$um/$o"
+		try "user-mode Linux: $o (Linux $LINE)" \
+			make -s -C "$src" O="$um" ARCH=um W=1 KCFLAGS=-Werror "$o"
+	done
+}
+
+check_checkpatch()
+{
+	local f
+
+	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
+	# Kernel code alone: a harness is no part of the kernel's tree. New files
+	# need no entry in its MAINTAINERS.
+	for f in $(ours '\.[ch]|\.sh|Kconfig[^/]*' | grep -v '^harness/'); do
+		try "checkpatch --strict: $f" "$src/scripts/checkpatch.pl" --no-tree --strict --terse \
+			--no-summary --quiet --show-types --max-line-length=100 \
+			--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION -f "$TOP/$f"
+	done
+}
+
+check_kernel-doc()
+{
+	local f
+
+	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
+	for f in $(ours '\.[ch]' | grep -E '^(kernel|include)/'); do
+		try "kernel-doc -Werror: $f" "$src/scripts/kernel-doc" -none -Werror "$TOP/$f"
+	done
+}
+
+check_shellcheck()
+{
+	local f
+
+	for f in $(ours '\.sh') .ci/run; do
+		try "shellcheck: $f" shellcheck -x "$TOP/$f"
+	done
+}
+
+check_spelling()
+{
+	local files
+
+	mapfile -t files < <(ours '\.([ch]|sh|md|rst|config|patch)|Kconfig[^/]*|Makefile')
+	try "spelling" codespell "${files[@]/#/$TOP/}"
+}
+
+mkdir -p "$dir"
+for verb in "${verbs[@]}"; do
+	"check_$verb"
+done
+echo "1..$count"
+((failed == 0))

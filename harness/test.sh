@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: KERNEL=<line> test.sh
+#
+# Everything that must pass: the static checks, the tests of the harness, and in
+# the VM the livepatch selftests, livepatches of a stock kernel, and the demo.
+# Ends with a line of counts; succeeds if nothing failed.
+
+# shellcheck source=SCRIPTDIR/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+set_line
+export KERNEL=$LINE
+logs=$BUILD/$LINE/logs
+mkdir -p "$logs"
+passed=0 failed=0 skipped=0
+failures=()
+
+# tally(part, log, status): count the TAP lines of a part, those of kselftest
+# scripts within the runner's too. A part that fails without a line that says
+# so, or that has no test, is a failure itself.
+tally()
+{
+	local ok bad skip
+
+	ok=$(grep -acE '^(# )*ok [0-9]+ ' "$2" || :)
+	skip=$(grep -acE '^(# )*ok [0-9]+ .*# SKIP' "$2" || :)
+	bad=$(grep -acE '^(# )*not ok [0-9]+ ' "$2" || :)
+	if ((bad)); then
+		mapfile -t -O "${#failures[@]}" failures < <(grep -aE '^(# )*not ok [0-9]+ ' "$2" |
+			sed "s/^/$1: /; s,\$, ($2),")
+	elif (($3)); then
+		bad=1
+		failures+=("$1: $(grep -a -v '^#' "$2" | tail -n 1) ($2)")
+	elif ((ok == 0)); then
+		bad=1
+		failures+=("$1: no test was run ($2)")
+	fi
+	passed=$((passed + ok - skip)) failed=$((failed + bad)) skipped=$((skipped + skip))
+}
+
+# part(name, command...): run it, show it, count it
+part()
+{
+	local name=$1 status=0 start=$SECONDS
+
+	shift
+	say "$name"
+	"$@" 2>&1 | tee "$logs/$name.tap" || status=1
+	tally "$name" "$logs/$name.tap" "$status"
+	say "$name: $((SECONDS - start)) s"
+}
+
+# vm(name, option...): one job in the VM as one test
+vm()
+{
+	local job=$TOP/harness/vm/jobs/$1.sh
+
+	if "$TOP/harness/vm/vm.sh" "${@:2}" "$job"; then
+		echo "ok 1 $1"
+	else
+		echo "not ok 1 $1"
+		return 1
+	fi
+}
+
+"$TOP/harness/kernel/build.sh"
+"$TOP/harness/vm/rootfs.sh"
+"$TOP/harness/kernel/stock-livepatches.sh"
+
+part check "$TOP/harness/check.sh"
+part harness "$TOP/harness/tests/run.sh"
+part selftests "$TOP/harness/vm/vm.sh" -t 900 "$TOP/harness/vm/jobs/selftests.sh"
+part stock-livepatches vm stock-livepatches -t 180
+part demo vm demo -t 180
+
+echo
+if ((failed)); then
+	printf 'failed: %s\n' "${failures[@]}"
+fi
+say "Linux $LINE, $((SECONDS / 60)) min $((SECONDS % 60)) s; logs are in $logs"
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0))

@@ -1,0 +1,187 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: KERNEL=<line> run.sh
+#
+# The harness on bad input: each case must end with a non-zero status and one
+# clear line, and must change nothing. TAP on the standard output.
+
+# shellcheck source=SCRIPTDIR/../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+set_line
+export KERNEL=$LINE
+stock=$BUILD/$LINE/stock
+work=$(mktemp -d)
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+count=0 failed=0
+
+# result(status, description): a TAP line
+result()
+{
+	count=$((count + 1))
+	if (($1 == 0)); then
+		echo "ok $count $2"
+	else
+		failed=$((failed + 1))
+		echo "not ok $count $2"
+		sed 's/^/# /' "$work/out"
+	fi
+}
+
+# passes(description, command...)
+passes()
+{
+	local what=$1 status=0
+
+	shift
+	"$@" >"$work/out" 2>&1 </dev/null || status=1
+	result "$status" "$what"
+}
+
+# refuses(description, regex, command...): fails, with a last line like regex
+refuses()
+{
+	local what=$1 regex=$2 status=1
+
+	shift 2
+	if ! "$@" >"$work/out" 2>&1 </dev/null && tail -n 1 "$work/out" | grep -qE "$regex"; then
+		status=0
+	fi
+	result "$status" "$what"
+}
+
+# --- Overlaying ---
+
+overlay=$TOP/harness/overlay/overlay.sh
+
+# tree(): the part of a pristine kernel that an overlay looks at, in $work/tree
+tree()
+{
+	local f
+
+	chmod -R u+w "$work/tree" 2>/dev/null || :
+	rm -rf "$work/tree"
+	for f in Makefile Kbuild init/Kconfig include/linux/livepatch.h kernel/livepatch \
+		 samples/livepatch tools/testing/selftests/livepatch Documentation/livepatch; do
+		mkdir -p "$work/tree/${f%/*}"
+		cp -r "$stock/$f" "$work/tree/$f"
+	done
+}
+
+# sum(): names, modes and contents of that tree
+sum()
+{
+	(cd "$work/tree" && find . -printf '%p %M\n' | sort && find . -type f -print0 | sort -z |
+		xargs -0 sha256sum) | sha256sum
+}
+
+# untouched(description, regex, command...): refuses() and the tree is as before
+untouched()
+{
+	local before
+
+	before=$(sum)
+	refuses "$@"
+	[[ $(sum) == "$before" ]]
+	result $? "$1: the tree is as it was"
+}
+
+refuses "overlay: no KTREE" 'no tree given.*KTREE=' "$overlay"
+refuses "overlay: KTREE is not there" 'no such directory' "$overlay" "$work/absent"
+refuses "overlay: KTREE is not a kernel" 'not a kernel source tree' "$overlay" "$work"
+
+tree
+sed -i 's/^VERSION = .*/VERSION = 5/; s/^PATCHLEVEL = .*/PATCHLEVEL = 19/' "$work/tree/Makefile"
+untouched "overlay: too old" 'Linux 5.19 is too old.*6\.1 to 7\.3' "$overlay" "$work/tree"
+
+tree
+sed -i 's/patch.o shadow.o/patch.o vendor.o shadow.o/' "$work/tree/kernel/livepatch/Makefile"
+untouched "overlay: differs at the glue" 'kernel/livepatch/Makefile differs where the glue goes' \
+	"$overlay" "$work/tree"
+
+tree
+echo '/* ours */' >>"$work/tree/kernel/livepatch/shadow.c"
+untouched "overlay: somebody's own shadow.c" "shadow.c is not the kernel's own" \
+	"$overlay" "$work/tree"
+
+tree
+chmod -R a-w "$work/tree"
+untouched "overlay: read-only" 'read-only' "$overlay" "$work/tree"
+
+tree
+passes "overlay: a pristine tree" "$overlay" "$work/tree"
+before=$(sum)
+passes "overlay: the same again" "$overlay" "$work/tree"
+[[ $(sum) == "$before" ]]
+result $? "overlay: the same again changes nothing"
+
+# All that the overlay changed is the glue's files and ours.
+tree
+(cd "$work/tree" && find . -type f -exec sha256sum {} + | sort -k 2) >"$work/before"
+"$overlay" "$work/tree" >/dev/null
+(cd "$work/tree" && find . -type f -exec sha256sum {} + | sort -k 2) >"$work/after"
+diff "$work/before" "$work/after" | sed -n 's,^[<>] [0-9a-f]*  \./,,p' | sort -u >"$work/changed"
+{
+	sed -n 's,^+++ b/,,p' "$TOP/harness/overlay/glue.patch"
+	(cd "$TOP" && find Documentation include kernel samples tools -type f 2>/dev/null)
+} | sort -u >"$work/expected"
+diff "$work/expected" "$work/changed" >"$work/out"
+result $? "overlay: changes its own files and the glue's, and no other"
+
+# --- A machine that lacks things ---
+
+# A path without sudo, on which nobody is root and no package is installed.
+mkdir "$work/bin"
+for program in bash basename cat dirname grep mktemp rm sed tail env; do
+	ln -s "$(command -v "$program")" "$work/bin/"
+done
+printf '#!/bin/sh\necho 1000\n' >"$work/bin/id"
+printf '#!/bin/sh\nexit 1\n' >"$work/bin/dpkg-query"
+chmod +x "$work/bin/id" "$work/bin/dpkg-query"
+refuses "setup: not root, packages missing" 'as root, run: apt-get install .*qemu-system-x86' \
+	env PATH="$work/bin" "$TOP/harness/setup.sh"
+
+printf '#!/bin/sh\nexec "$@"\n' >"$work/bin/sudo"
+printf '#!/bin/sh\necho "E: Unable to locate package" >&2\nexit 100\n' >"$work/bin/apt-get"
+chmod +x "$work/bin/sudo" "$work/bin/apt-get"
+refuses "setup: packages cannot be had" 'could not be installed; is a package mirror set up' \
+	env PATH="$work/bin" "$TOP/harness/setup.sh"
+
+# A copy of the harness, so that it has a build directory of its own.
+mkdir "$work/copy"
+cp -r "$TOP/harness" "$work/copy/"
+mkdir -p "$work/lists/partial"
+cat >"$work/apt.conf" <<APT
+Dir::Etc::SourceList "/dev/null";
+Dir::Etc::SourceParts "/dev/null";
+Dir::State::Lists "$work/lists";
+APT
+refuses "source: no package mirror" 'no Debian mirror' \
+	env APT_CONFIG="$work/apt.conf" KERNEL=6.12 "$work/copy/harness/source.sh"
+refuses "source: no package mirror and no line" 'apt knows no linux-source.*KERNEL=' \
+	env APT_CONFIG="$work/apt.conf" KERNEL= "$work/copy/harness/source.sh"
+refuses "rootfs: no package mirror" 'no Debian mirror' \
+	env APT_CONFIG="$work/apt.conf" "$work/copy/harness/vm/rootfs.sh"
+refuses "source: not a line" 'not a kernel line' env KERNEL=latest "$TOP/harness/source.sh"
+refuses "vm: no kernel built" "no kernel in .*'make kernel" \
+	env KERNEL=9.9 "$TOP/harness/vm/vm.sh" "$TOP/harness/vm/jobs/nothing.sh"
+refuses "check: no such check" "no check 'typos'" "$TOP/harness/check.sh" typos
+
+# --- A VM that goes wrong ---
+
+# vm(description, regex, job, option...)
+vm()
+{
+	refuses "vm: $1" "$2.*$BUILD" "$TOP/harness/vm/vm.sh" "${@:4}" "$TOP/harness/tests/jobs/$3.sh"
+}
+
+passes "vm: a job that does nothing" "$TOP/harness/vm/vm.sh" -t 60 "$TOP/harness/vm/jobs/nothing.sh"
+vm "hangs" 'hangs: no verdict in 15 s' hang -t 15
+vm "panics" 'Kernel panic' panic -t 60
+vm "says nothing" 'ended without a verdict' silent -t 60
+vm "a job fails" 'ended with status 3' failing -t 60
+vm "a bad line in the kernel's log" 'log says.*BUG' bad-log -t 60
+vm "a leak" 'kmemleak: [0-9]+ objects leaked' leak -t 60
+
+echo "1..$count"
+((failed == 0))

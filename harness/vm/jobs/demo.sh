@@ -1,0 +1,215 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: demo.sh, as root on a kernel with the store and the samples
+#
+# Shows the sample driver's fault and how one livepatch after another mends it
+# with shadow variables. Whatever it shows it also checks; the first thing that
+# is not so ends it with one line and status 1. When all is well nothing stays loaded.
+#
+# shellcheck disable=SC2016  # show() evaluates what it is given
+
+set -u
+export LC_ALL=C
+
+DRIVER=livepatch_shadow_driver
+DEVICE=/dev/shadow-note
+LIMIT=60	# seconds to wait for the kernel, which may be emulated
+
+shown=$(mktemp)
+output=
+status=0
+total_created=0
+total_freed=0
+
+trap 'rm -f "$shown"' EXIT
+
+# die(message): say what is not as it should be, and end
+die()
+{
+	echo "demo: FAILED: $*" >&2
+	exit 1
+}
+
+heading()
+{
+	printf '\n%s\n' "$*"
+	printf '%s\n' "${*//?/-}"
+}
+
+# show(command): run a command here, as a person would type it, with its output
+show()
+{
+	echo "\$ $1"
+	status=0
+	eval "$1" >"$shown" 2>&1 || status=$?
+	output=$(<"$shown")
+	# As an interactive shell words its errors.
+	[[ ! $output =~ ^[^\ ]*:\ line\ [0-9]+:\ (.*) ]] || output="bash: ${BASH_REMATCH[1]}"
+	[[ -z $output ]] || echo "$output"
+}
+
+# works(command): show a command that must succeed
+works()
+{
+	show "$1"
+	((status == 0)) || die "'$1' ended with status $status"
+}
+
+# number(command): show a command that must print one number
+number()
+{
+	works "$1"
+	[[ $output =~ ^[0-9]+$ ]] || die "'$1' printed '$output', not a number"
+}
+
+# await(what, command...): wait until the command succeeds
+await()
+{
+	local what=$1 end=$((SECONDS + LIMIT))
+
+	shift
+	until "$@"; do
+		((SECONDS < end)) || die "$what: not within $LIMIT s"
+		sleep 0.1
+	done
+}
+
+reads()
+{
+	[[ -e $2 && $(<"$2") == "$1" ]]
+}
+
+gone()
+{
+	[[ ! -e $1 ]]
+}
+
+# load(livepatch): load it and wait until every task runs its functions
+load()
+{
+	works "modprobe ${1//_/-}"
+	await "transition to $1" reads 0 "/sys/kernel/livepatch/$1/transition"
+	reads 1 "/sys/kernel/livepatch/$1/enabled" || die "$1 is not enabled"
+}
+
+# unload(livepatch): remove one that was disabled or replaced; add its counts up
+unload()
+{
+	local line
+
+	await "end of $1" gone "/sys/kernel/livepatch/$1"
+	await "last user of $1" reads 0 "/sys/module/$1/refcnt"
+	works "rmmod $1"
+	show "dmesg | grep -o '$1: created.*' | tail -n 1"
+	line=$output
+	[[ $line =~ ^$1:\ created\ ([0-9]+),\ freed\ ([0-9]+)$ ]] || die "$1 told no counts: '$line'"
+	((BASH_REMATCH[1] > 0)) || die "$1 has created no variable"
+	((BASH_REMATCH[1] == BASH_REMATCH[2])) || die "$1: variables are left over: $line"
+	total_created=$((total_created + BASH_REMATCH[1]))
+	total_freed=$((total_freed + BASH_REMATCH[2]))
+}
+
+# counts(livepatch, created, freed): its counts so far, which must be these
+counts()
+{
+	works "grep . /sys/module/$1/parameters/*"
+	[[ $output == */created:"$2"$'\n'*/freed:"$3" ]] ||
+		die "$1: should have created $2 variables and freed $3"
+}
+
+# both_read(one, two): they read the same number, into before
+both_read()
+{
+	number "cat <&\$$1"
+	before=$output
+	number "cat <&\$$2"
+	((output == before)) || die "$1 reads $before, but $2 reads $output"
+}
+
+# faulty(one, two): each of two sessions counts a visitor, and one gets lost
+faulty()
+{
+	both_read "$1" "$2"
+	works "echo $((before + 1)) >&\$$1"
+	works "echo $((before + 1)) >&\$$2"
+	number "cat $DEVICE"
+	((output == before + 1)) || die "no fault to be seen: $before and two visitors make $output"
+	echo "=> $before and two visitors make $output: one is lost, nobody was told"
+}
+
+# mended(one, two): the same, and neither gets lost
+mended()
+{
+	both_read "$1" "$2"
+	works "echo $((before + 1)) >&\$$1"
+	refused "$2" $((before + 1))
+	number "cat <&\$$2"
+	((output == before + 1)) || die "$2 reads $output again, should be $((before + 1))"
+	works "echo $((output + 1)) >&\$$2"
+	number "cat $DEVICE"
+	((output == before + 2)) || die "the fault is still there: $before and two visitors make $output"
+	echo "=> $before and two visitors make $output"
+}
+
+# refused(session, number): it may not write that
+refused()
+{
+	show "echo $2 >&\$$1"
+	((status)) || die "'$1' could write over what it has not read"
+	[[ $output == *'Stale file handle' ]] || die "'$1' was refused for another reason: $output"
+}
+
+[[ $EUID == 0 ]] || die "must be root"
+[[ -d /sys/kernel/livepatch ]] || die "this kernel cannot be livepatched"
+
+heading "A driver with a fault"
+works "modprobe ${DRIVER//_/-}"
+await "$DEVICE" test -c "$DEVICE"
+echo "alice and bob each open the device and count one visitor:"
+works "exec {alice}<>$DEVICE {bob}<>$DEVICE"
+faulty alice bob
+
+heading "Livepatch 1: variables follow the parent's life"
+load livepatch_shadow_lifetime
+echo "Sessions that are opened now get a variable at birth:"
+works "exec {carol}<>$DEVICE {dave}<>$DEVICE"
+counts livepatch_shadow_lifetime 2 0
+mended carol dave
+echo "The last cat was a session too, which is closed again; so is dave's now:"
+works 'exec {dave}>&-'
+counts livepatch_shadow_lifetime 3 2
+echo "Alice and bob, who opened before the livepatch came, have none:"
+faulty alice bob
+
+heading "Livepatch 2 replaces it: parents in flight"
+load livepatch_shadow_inflight
+echo "Alice has a session from before both livepatches. What she has read is not"
+echo "known, so she must read first; that gives her a variable:"
+refused alice 99
+counts livepatch_shadow_inflight 0 0
+mended alice bob
+counts livepatch_shadow_inflight 3 1
+echo "The first livepatch goes. Carol's session is still open and loses its variable:"
+unload livepatch_shadow_lifetime
+
+heading "Livepatch 3 replaces it: existence as a flag"
+load livepatch_shadow_flag
+mended bob carol
+echo "Four reads and two writes have set a flag. Each write has taken two away, the"
+echo "closing cat its own; the one that is left says that carol is up to date:"
+counts livepatch_shadow_flag 6 5
+echo "The second livepatch goes, and the copies that its variables own go with it:"
+unload livepatch_shadow_inflight
+
+heading "Without a livepatch"
+works 'echo 0 >/sys/kernel/livepatch/livepatch_shadow_flag/enabled'
+unload livepatch_shadow_flag
+echo "The sessions have outlived all their variables, and the fault is back:"
+faulty alice carol
+works 'exec {alice}>&- {bob}>&- {carol}>&-'
+works "rmmod $DRIVER"
+gone "$DEVICE" || die "$DEVICE is still there"
+
+heading "Summary"
+echo "Linux $(uname -r): 1 driver, 3 livepatches, 2 of them replaced by the next, all unloaded"
+echo "shadow variables: created $total_created, freed $total_freed, left $((total_created - total_freed))"
