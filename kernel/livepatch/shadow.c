@@ -134,7 +134,8 @@ static void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_
 	 * a run queue's for one. (G3)
 	 */
 	if (err)
-		printk_deferred(KERN_ERR pr_fmt("constructor of shadow variable <%p, %lx> failed: %d\n"),
+		printk_deferred(KERN_ERR
+				pr_fmt("constructor of shadow variable <%p, %lx> failed: %d\n"),
 				obj, id, err);
 
 	return data;
