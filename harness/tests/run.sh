@@ -63,7 +63,7 @@ tree()
 	rm -rf "$work/tree"
 	for f in Makefile Kbuild init/Kconfig include/linux/livepatch.h kernel/livepatch \
 		 samples/livepatch tools/testing/selftests/livepatch Documentation/livepatch; do
-		mkdir -p "$work/tree/${f%/*}"
+		mkdir -p "$(dirname "$work/tree/$f")"
 		cp -r "$stock/$f" "$work/tree/$f"
 	done
 }
@@ -75,6 +75,11 @@ sum()
 		xargs -0 sha256sum) | sha256sum
 }
 
+unchanged()
+{
+	[[ $(sum) == "$1" ]]
+}
+
 # untouched(description, regex, command...): refuses() and the tree is as before
 untouched()
 {
@@ -82,8 +87,7 @@ untouched()
 
 	before=$(sum)
 	refuses "$@"
-	[[ $(sum) == "$before" ]]
-	result $? "$1: the tree is as it was"
+	passes "$1: the tree is as it was" unchanged "$before"
 }
 
 refuses "overlay: no KTREE" 'no tree given.*KTREE=' "$overlay"
@@ -112,21 +116,20 @@ tree
 passes "overlay: a pristine tree" "$overlay" "$work/tree"
 before=$(sum)
 passes "overlay: the same again" "$overlay" "$work/tree"
-[[ $(sum) == "$before" ]]
-result $? "overlay: the same again changes nothing"
+passes "overlay: the same again changes nothing" unchanged "$before"
 
 # All that the overlay changed is the glue's files and ours.
 tree
 (cd "$work/tree" && find . -type f -exec sha256sum {} + | sort -k 2) >"$work/before"
 "$overlay" "$work/tree" >/dev/null
 (cd "$work/tree" && find . -type f -exec sha256sum {} + | sort -k 2) >"$work/after"
-diff "$work/before" "$work/after" | sed -n 's,^[<>] [0-9a-f]*  \./,,p' | sort -u >"$work/changed"
+(diff "$work/before" "$work/after" || :) | sed -n 's,^[<>] [0-9a-f]*  \./,,p' | sort -u >"$work/changed"
 {
 	sed -n 's,^+++ b/,,p' "$TOP/harness/overlay/glue.patch"
 	(cd "$TOP" && find Documentation include kernel samples tools -type f 2>/dev/null)
 } | sort -u >"$work/expected"
-diff "$work/expected" "$work/changed" >"$work/out"
-result $? "overlay: changes its own files and the glue's, and no other"
+passes "overlay: changes its own files and the glue's, and no other" \
+	diff "$work/expected" "$work/changed"
 
 # --- A machine that lacks things ---
 
