@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# What the tests of the shadow variables share. Source it.
+#
+# A test loads modules; each makes its checks while it is loaded, and logs
+# "<module>: ok <text>" or "<module>: not ok <text>" for every one of them and
+# "<module>: 1..<count>" at the end. Here this becomes TAP. <text> starts with
+# the label of the promise, see Documentation/livepatch/shadow-vars.rst.
+
+modules=$(dirname "${BASH_SOURCE[0]}")/test_shadow_modules
+self=${0##*/}
+count=0 failed=0 marks=0
+loaded=
+knobs=()
+
+# What the kernel says when something is wrong with it.
+BAD='WARNING: |BUG[: ]|Oops|Call Trace:|KASAN|KCSAN|UBSAN|suspicious RCU|INFO: (task|rcu|trying|lockdep)'
+BAD+='|possible (recursive|circular|irq)|inconsistent lock state|[Ii]nvalid wait context'
+BAD+='|stall|lockup|unreferenced object|general protection|list_(add|del) corruption'
+
+kmsg()
+{
+	echo "test_klp_shadow: $*" >/dev/kmsg
+}
+
+# mark(): a line in the log; log_since "$mark" prints what came after it
+mark()
+{
+	marks=$((marks + 1))
+	mark="$self $$ mark $marks."
+	kmsg "$mark"
+}
+
+log_since()
+{
+	dmesg | sed "1,/test_klp_shadow: $1/d"
+}
+
+# report(status, text): a TAP line
+report()
+{
+	count=$((count + 1))
+	if (($1 == 0)); then
+		echo "ok $count - $2"
+	else
+		failed=$((failed + 1))
+		echo "not ok $count - $2"
+	fi
+}
+
+skip()
+{
+	echo "1..0 # SKIP $*"
+	exit 4
+}
+
+# set_knob(file, value): until restore_knobs or the end of the script
+set_knob()
+{
+	local old
+
+	old=$(<"$1") && echo "$2" >"$1" || return 1
+	knobs+=("$1=$old")
+}
+
+restore_knobs()
+{
+	local i
+
+	for ((i = ${#knobs[@]} - 1; i >= 0; i--)); do
+		echo "${knobs[i]#*=}" >"${knobs[i]%%=*}"
+	done
+	knobs=()
+}
+
+clean_up()
+{
+	[[ -z $loaded ]] || rmmod "$loaded"
+	restore_knobs
+}
+
+# begin(module...): skip if they cannot be used here
+begin()
+{
+	local name
+
+	echo "TAP version 13"
+	[[ $(id -u) == 0 ]] || skip "needs root"
+	[[ -w /dev/kmsg ]] || skip "needs /dev/kmsg"
+	grep -q ' klp_shadow_get$' /proc/kallsyms || skip "this kernel has no shadow variables"
+	for name; do
+		[[ -f $modules/$name.ko ]] || skip "$modules/$name.ko has not been built"
+	done
+	trap clean_up EXIT
+	trap 'exit 1' HUP INT TERM
+	mark
+	begin=$mark
+}
+
+# run_module(name, parameter...): load it, report what it has checked, unload it
+run_module()
+{
+	local name=$1 lines line plan='' seen=0
+
+	shift
+	mark
+	if ! insmod "$modules/$name.ko" "$@"; then
+		report 1 "$name: loads"
+		return
+	fi
+	loaded=$name
+	rmmod "$name" && loaded=
+	lines=$(log_since "$mark" |
+		sed -nE "s/^.*$name: (ok .*|not ok .*|1\.\.[0-9]+)$/\1/p")
+	while IFS= read -r line; do
+		case $line in
+		"ok "*) report 0 "${line#ok }" ;;
+		"not ok "*) report 1 "${line#not ok }" ;;
+		1..*) plan=${line#1..} && continue ;;
+		*) continue ;;
+		esac
+		seen=$((seen + 1))
+	done <<<"$lines"
+	if [[ $seen == 0 || $plan != "$seen" || $loaded ]]; then
+		echo "# ${plan:-no} checks planned, $seen made, ${loaded:+not }unloaded"
+		report 1 "$name: comes to its end"
+	fi
+}
+
+# expect_warning(text, command...): the command makes the kernel warn once, with
+# that text (a regular expression), and has no other fault
+expect_warning()
+{
+	local text=$1 log warnings texts rest
+
+	shift
+	set_knob /proc/sys/kernel/panic_on_warn 0
+	mark
+	local from=$mark
+	kmsg "expected WARNING begins"
+	"$@"
+	kmsg "expected WARNING ends"
+	restore_knobs
+	log=$(log_since "$from")
+	warnings=$(grep -c 'WARNING: ' <<<"$log")
+	texts=$(grep -cE "$text" <<<"$log")
+	rest=$(sed '/cut here/,/end trace/d; /expected WARNING/d' <<<"$log" | grep -m 1 -E "$BAD")
+	if ((warnings != 1 || texts != 1)) || [[ $rest ]]; then
+		echo "# $warnings warnings, $texts with the text '$text'; $rest"
+		return 1
+	fi
+}
+
+# finish(): look at the log of the whole script, and end it
+finish()
+{
+	local bad
+
+	bad=$(log_since "$begin" | sed '/: expected WARNING begins/,/: expected WARNING ends/d' |
+		grep -m 1 -E "$BAD")
+	[[ -z $bad ]] || echo "# $bad"
+	report "$([[ -z $bad ]]; echo $?)" "the kernel's log has nothing bad in it"
+	echo "1..$count"
+	exit $((failed != 0))
+}
