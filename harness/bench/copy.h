@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Included before all else of a store's source file that is compiled into the
+ * benchmark: gives its public functions the prefix COPY, exports nothing and
+ * makes its initcalls functions to be called by hand.
+ */
+#ifndef _KLP_SHADOW_BENCH_COPY_H
+#define _KLP_SHADOW_BENCH_COPY_H
+
+#define COPY_PASTE(prefix, name)	prefix ## name
+#define COPY_EXPAND(prefix, name)	COPY_PASTE(prefix, name)
+#define COPY_NAME(name)			COPY_EXPAND(COPY, name)
+
+#define klp_shadow_get			COPY_NAME(shadow_get)
+#define klp_shadow_alloc		COPY_NAME(shadow_alloc)
+#define klp_shadow_get_or_alloc		COPY_NAME(shadow_get_or_alloc)
+#define klp_shadow_free			COPY_NAME(shadow_free)
+#define klp_shadow_free_all		COPY_NAME(shadow_free_all)
+
+#include <linux/export.h>
+#include <linux/livepatch_shadow.h>
+#include <linux/module.h>
+#include <linux/printk.h>
+
+#undef EXPORT_SYMBOL
+#undef EXPORT_SYMBOL_GPL
+#define EXPORT_SYMBOL(symbol)
+#define EXPORT_SYMBOL_GPL(symbol)
+
+/* Not exported to modules. */
+#undef printk_deferred
+#define printk_deferred			printk
+
+#define COPY_INIT(level, fn)			\
+	int __init COPY_NAME(level)(void);	\
+	int __init COPY_NAME(level)(void)	\
+	{					\
+		return fn();			\
+	}
+#define COPY_NO_INIT(fn)	static void *fn ## _unused __initdata __maybe_unused = fn
+
+/* The source file's own comes after this header. */
+#undef pr_fmt
+
+#undef early_initcall
+#undef core_initcall
+#undef postcore_initcall
+#undef subsys_initcall
+#undef fs_initcall
+#undef device_initcall
+#undef late_initcall
+#define early_initcall(fn)	COPY_INIT(early_init, fn)
+#define core_initcall(fn)	COPY_INIT(core_init, fn)
+#define postcore_initcall(fn)	COPY_INIT(postcore_init, fn)
+#define subsys_initcall(fn)	COPY_INIT(subsys_init, fn)
+/* Files in debugfs and the like, which the kernel's own store has already. */
+#define fs_initcall(fn)		COPY_NO_INIT(fn)
+#define device_initcall(fn)	COPY_NO_INIT(fn)
+#define late_initcall(fn)	COPY_NO_INIT(fn)
+
+#endif /* _KLP_SHADOW_BENCH_COPY_H */

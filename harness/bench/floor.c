@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The floor: an RCU hash whose table had the ideal size from the start, with
+ * the same variables in it. What it cannot do is grow, look again under the
+ * lock whether a variable exists, and construct.
+ */
+#include <linux/hash.h>
+#include <linux/log2.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "bench.h"
+#include "stores.h"
+
+struct floor_var {
+	struct hlist_node node;
+	struct rcu_head rcu;
+	void *obj;
+	unsigned long id;
+	char data[];
+};
+
+struct floor_table {
+	unsigned int bits;
+	struct hlist_head buckets[];
+};
+
+static struct floor_table __rcu *floor_table;
+static DEFINE_SPINLOCK(floor_lock);
+
+/* Make an empty table for @n variables; nobody is using the old one. */
+int floor_resize(unsigned long n)
+{
+	unsigned int bits = max(order_base_2(n), 1);
+	struct floor_table *table;
+
+	table = kvzalloc(struct_size(table, buckets, 1UL << bits), GFP_KERNEL);
+	if (!table)
+		return -ENOMEM;
+	table->bits = bits;
+	kvfree(rcu_replace_pointer(floor_table, table, true));
+
+	return 0;
+}
+
+static struct floor_var *floor_find(struct floor_table *table, void *obj, unsigned long id)
+{
+	struct floor_var *var;
+
+	hlist_for_each_entry_rcu(var, &table->buckets[hash_long((unsigned long)obj, table->bits)],
+				 node, lockdep_is_held(&floor_lock)) {
+		if (var->obj == obj && var->id == id)
+			return var;
+	}
+
+	return NULL;
+}
+
+void *floor_shadow_get(void *obj, unsigned long id)
+{
+	struct floor_var *var;
+
+	rcu_read_lock();
+	var = floor_find(rcu_dereference(floor_table), obj, id);
+	rcu_read_unlock();
+
+	return var ? var->data : NULL;
+}
+
+void *floor_shadow_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
+			 klp_shadow_ctor_t ctor, void *ctor_data)
+{
+	struct floor_table *table = rcu_dereference_raw(floor_table);
+	struct floor_var *var;
+	unsigned long flags;
+
+	var = kzalloc(sizeof(*var) + size, gfp_flags);
+	if (!var)
+		return NULL;
+	var->obj = obj;
+	var->id = id;
+
+	spin_lock_irqsave(&floor_lock, flags);
+	hlist_add_head_rcu(&var->node,
+			   &table->buckets[hash_long((unsigned long)obj, table->bits)]);
+	spin_unlock_irqrestore(&floor_lock, flags);
+
+	return var->data;
+}
+
+void floor_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
+{
+	struct floor_var *var;
+	unsigned long flags;
+
+	spin_lock_irqsave(&floor_lock, flags);
+	var = floor_find(rcu_dereference_protected(floor_table, lockdep_is_held(&floor_lock)),
+			 obj, id);
+	if (var)
+		hlist_del_rcu(&var->node);
+	spin_unlock_irqrestore(&floor_lock, flags);
+
+	if (var)
+		kfree_rcu(var, rcu);
+}
