@@ -14,9 +14,10 @@ loaded=
 knobs=()
 
 # What the kernel says when something is wrong with it.
-BAD='WARNING: |BUG[: ]|Oops|Call Trace:|KASAN|KCSAN|UBSAN|suspicious RCU|INFO: (task|rcu|trying|lockdep)'
+BAD='WARNING: |BUG[: ]|Oops|Call Trace:|KASAN|KCSAN|UBSAN|suspicious RCU'
 BAD+='|possible (recursive|circular|irq)|inconsistent lock state|[Ii]nvalid wait context'
-BAD+='|stall|lockup|unreferenced object|general protection|list_(add|del) corruption'
+BAD+='|INFO: (task|rcu|trying|lockdep)|stall|lockup|unreferenced object|general protection'
+BAD+='|list_(add|del) corruption'
 
 kmsg()
 {
