@@ -54,7 +54,8 @@ struct bench_store {
 	void (*free_all)(unsigned long id);
 };
 
-extern const struct bench_store bench_ours, bench_stock, bench_floor, bench_kmalloc, bench_none;
+extern const struct bench_store bench_ours, bench_stock, bench_floor;
+extern const struct bench_store bench_kmalloc, bench_kmlock, bench_none;
 extern const struct bench_store bench_hold_ours, bench_hold_stock;
 
 /* The parents in random order. Nobody looks into them. */

@@ -44,8 +44,12 @@ static const unsigned long sizes[] = {
 static const unsigned long quick_sizes[] = { 1, 1000, 4096, 100000, 1000000 };
 
 static const struct bench_store *const all_stores[] = {
-	&bench_ours, &bench_stock, &bench_floor, &bench_kmalloc, &bench_none
+	&bench_ours, &bench_stock, &bench_floor, &bench_kmalloc, &bench_kmlock, &bench_none
 };
+
+/* A fill that takes longer than this is not repeated. */
+#define PATIENCE	(3ULL * NSEC_PER_SEC)
+
 #define for_each_store(store, i, first)						\
 	for (i = 0; i < ARRAY_SIZE(all_stores) &&				\
 	     (store = all_stores[(i + (first)) % ARRAY_SIZE(all_stores)], true); i++)
@@ -62,6 +66,7 @@ static unsigned int nr_cpus;
 static unsigned int rounds;
 static unsigned int fill_rounds;
 static u64 slice;
+static u64 fill_ns[ARRAY_SIZE(all_stores)];
 static bool failed;
 
 /* One job runs on the last CPU, away from the interrupts of the first. */
@@ -142,16 +147,14 @@ static void report(const char *op, const struct bench_store *store, unsigned int
 
 /*
  * Let memory that waits for a grace period go, and a table finish resizing, so
- * that no phase pays for the one before it.
+ * that no phase pays for the one before it. kfree_rcu() collects for a tick or
+ * two, then waits, then frees from a workqueue.
  */
 static void settle(void)
 {
-	int i;
-
-	for (i = 0; i < 3; i++) {
-		msleep(20);
-		rcu_barrier();
-	}
+	msleep(30);
+	rcu_barrier();
+	msleep(20);
 }
 
 /* How many operations fill a slice of time. Warms up as well. */
@@ -176,13 +179,12 @@ static void bench_loop(const char *name, enum bench_op op, unsigned int cpus)
 {
 	unsigned long counts[ARRAY_SIZE(all_stores)] = {}, sum;
 	const struct bench_store *store;
-	unsigned int round, i, first;
+	unsigned int round, i;
 	u64 ns;
 
 	for (round = 0; round <= rounds; round++) {
-		first = round ? round : 0;
-		for_each_store(store, i, first) {
-			unsigned long *count = &counts[(i + first) % ARRAY_SIZE(all_stores)];
+		for_each_store(store, i, round) {
+			unsigned long *count = &counts[(i + round) % ARRAY_SIZE(all_stores)];
 
 			if (!store->run[op] || bench_n > store->max)
 				continue;
@@ -198,13 +200,15 @@ static void bench_loop(const char *name, enum bench_op op, unsigned int cpus)
 	}
 }
 
-static void bench_fill(const struct bench_store *store, unsigned int cpus, unsigned int round)
+static u64 bench_fill(const struct bench_store *store, unsigned int cpus, unsigned int round)
 {
 	unsigned long sum;
 	u64 ns;
 
 	sum = run(store, BENCH_FILL, cpus, 0, &ns);
 	report("fill", store, cpus, round, sum, ns);
+
+	return ns;
 }
 
 static void bench_drain(const struct bench_store *store, unsigned int cpus, unsigned int round)
@@ -221,14 +225,18 @@ static void bench_fills(unsigned int cpus)
 {
 	const struct bench_store *store;
 	unsigned int round, i;
+	u64 *ns;
 
 	for (round = 1; round <= fill_rounds; round++) {
 		for_each_store(store, i, round) {
 			if (!store->run[BENCH_FILL] || bench_n >= store->slow ||
 			    bench_n > store->max)
 				continue;
-			bench_fill(store, cpus, round);
-			settle();
+			ns = &fill_ns[(i + round) % ARRAY_SIZE(all_stores)];
+			if (*ns > PATIENCE)
+				continue;
+			*ns = bench_fill(store, cpus, round);
+			msleep(20);
 			bench_drain(store, cpus, round);
 		}
 	}
@@ -242,6 +250,22 @@ static u64 free_memory(void)
 	return (u64)info.freeram * info.mem_unit;
 }
 
+/* Free memory, once all that is on its way to be freed has been. */
+static u64 calm_free_memory(void)
+{
+	u64 before, now = free_memory();
+	int i = 0;
+
+	do {
+		before = now;
+		msleep(100);
+		settle();
+		now = free_memory();
+	} while (before != now && ++i < 50);
+
+	return now;
+}
+
 /* Fill each store to stay so, and see what memory that took. */
 static void bench_fill_all(void)
 {
@@ -252,12 +276,13 @@ static void bench_fill_all(void)
 	for_each_store(store, i, 0) {
 		if (!store->run[BENCH_FILL] || bench_n > store->max)
 			continue;
-		settle();
-		before = free_memory();
+		if (bench_n < 10000) {
+			bench_fill(store, 1, 0);
+			continue;
+		}
+		before = calm_free_memory();
 		bench_fill(store, 1, 0);
-		settle();
-		if (bench_n >= 10000)
-			report("memory", store, 1, 0, bench_n, before - free_memory());
+		report("memory", store, 1, 0, bench_n, before - calm_free_memory());
 	}
 }
 
@@ -325,15 +350,19 @@ static void report_hold(const char *op, const struct bench_store *store, unsigne
 	hold_reset(hold);
 }
 
-/* The longest lock holds. Resizing may come later than the call that causes it. */
-static void bench_hold(const struct bench_store *store, enum hold_store hold, unsigned int round)
+/*
+ * The longest lock holds. Resizing may come later than the call that causes it.
+ * Returns whether this is worth repeating.
+ */
+static bool bench_hold(const struct bench_store *store, enum hold_store hold, unsigned int round)
 {
-	bool slow = bench_n >= store->slow;
 	unsigned int i;
+	bool slow;
 	u64 ns;
 
 	hold_reset(hold);
 	run(store, BENCH_FILL, 1, 0, &ns);
+	slow = ns > PATIENCE;
 	settle();
 	report_hold("hold_fill", store, round, hold);
 	for (i = 1; i <= (slow ? fill_rounds : 1); i++)
@@ -347,17 +376,20 @@ static void bench_hold(const struct bench_store *store, enum hold_store hold, un
 		report_hold("hold_drain", store, round, hold);
 	}
 	settle();
+
+	return !slow;
 }
 
 static void bench_holds(void)
 {
+	bool ours = true, stock = bench_n <= bench_hold_stock.max;
 	unsigned int round;
 
 	for (round = 1; round <= fill_rounds; round++) {
-		bench_hold(&bench_hold_ours, HOLD_OURS, round);
-		if (bench_n <= bench_hold_stock.max &&
-		    (round == 1 || bench_n < bench_hold_stock.slow))
-			bench_hold(&bench_hold_stock, HOLD_STOCK, round);
+		if (ours)
+			ours = bench_hold(&bench_hold_ours, HOLD_OURS, round);
+		if (stock)
+			stock = bench_hold(&bench_hold_stock, HOLD_STOCK, round);
 		hold_reset(HOLD_NONE);
 		hold_nothing(bench_n);
 		report_hold("hold_fill", &bench_none, round, HOLD_NONE);
@@ -398,8 +430,9 @@ static int bench_size(void)
 	if (err)
 		return err;
 
+	memset(fill_ns, 0, sizeof(fill_ns));
 	bench_fills(1);
-	if (bench_n >= 1000 && nr_cpus > 1)
+	if (bench_n >= (quick ? 100000 : 1000) && nr_cpus > 1)
 		bench_fills(nr_cpus);
 	bench_fill_all();
 
@@ -421,7 +454,7 @@ static int bench_size(void)
 	bench_free_alls();
 	bench_drain_all();
 
-	if (bench_n >= 100) {
+	if (bench_n >= (quick ? 100000 : 100)) {
 		pr_info("n %lu: lock holds\n", bench_n);
 		bench_holds();
 	}

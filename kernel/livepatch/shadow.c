@@ -3,7 +3,8 @@
  * Shadow variables: a store that maps <parent pointer, id> to data.
  *
  * This file keeps the promises of the interface; shadow_table.c finds, links
- * and unlinks. The promises have labels, G1 ... G12, which are spelled out in
+ * and unlinks, shadow_id.c knows which variables an id has. The promises have
+ * labels, G1 ... G12, which are spelled out in
  * Documentation/livepatch/shadow-vars.rst; a label in a comment here says that
  * the code below it is what keeps that promise.
  */
@@ -17,6 +18,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
+#include "shadow_id.h"
 #include "shadow_table.h"
 
 DEFINE_SPINLOCK(klp_shadow_lock);
@@ -58,13 +60,15 @@ EXPORT_SYMBOL_GPL(klp_shadow_get);
 
 /*
  * Under the lock: either the variable that has got there first, or @new after
- * its construction. An error of the constructor comes back in *@err.
+ * its construction. NULL with an error of the constructor in *@err, or with
+ * none when the id has no record yet and *@record is none either; if that is
+ * put to use, it is *@record no more.
  */
-static struct klp_shadow *klp_shadow_insert(struct klp_shadow *new, klp_shadow_ctor_t ctor,
-					    void *ctor_data, int *err)
+static struct klp_shadow *klp_shadow_insert(struct klp_shadow *new, struct klp_shadow **record,
+					    klp_shadow_ctor_t ctor, void *ctor_data, int *err)
 	__must_hold(&klp_shadow_lock)
 {
-	struct klp_shadow *shadow;
+	struct klp_shadow *shadow, *of_id;
 
 	lockdep_assert_held(&klp_shadow_lock);
 
@@ -73,13 +77,23 @@ static struct klp_shadow *klp_shadow_insert(struct klp_shadow *new, klp_shadow_c
 	if (shadow)
 		return shadow;
 
+	of_id = klp_shadow_id_find(new->id);
+	if (!of_id && !*record)
+		return NULL;
+
 	if (ctor) {
 		*err = ctor(new->obj, new->data, ctor_data);
 		if (*err)
 			return NULL;
 	}
 
-	/* Linking comes last, so a lookup sees what the constructor did. (G2) */
+	if (!of_id) {
+		of_id = *record;
+		*record = NULL;
+		klp_shadow_id_add(of_id);
+	}
+	klp_shadow_id_link(of_id, new);
+	/* Comes last, so a lookup sees what the constructor did. (G2) */
 	klp_shadow_table_add(new);
 
 	return new;
@@ -92,7 +106,7 @@ static struct klp_shadow *klp_shadow_insert(struct klp_shadow *new, klp_shadow_c
 static void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
 			    klp_shadow_ctor_t ctor, void *ctor_data, bool *existed)
 {
-	struct klp_shadow *new, *shadow;
+	struct klp_shadow *new, *shadow, *record = NULL;
 	unsigned long flags;
 	void *data;
 	int err = 0;
@@ -117,13 +131,19 @@ static void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_
 	new->obj = obj;
 	new->id = id;
 
-	spin_lock_irqsave(&klp_shadow_lock, flags);
-	shadow = klp_shadow_insert(new, ctor, ctor_data, &err);
-	data = shadow ? shadow->data : NULL;
-	spin_unlock_irqrestore(&klp_shadow_lock, flags);
+	do {
+		spin_lock_irqsave(&klp_shadow_lock, flags);
+		shadow = klp_shadow_insert(new, &record, ctor, ctor_data, &err);
+		data = shadow ? shadow->data : NULL;
+		spin_unlock_irqrestore(&klp_shadow_lock, flags);
+	} while (!shadow && !err && (record = klp_shadow_id_new(id, gfp_flags | __GFP_NOWARN)));
 
-	if (shadow == new)
+	/* Somebody else may have added the record, or the variable. */
+	kfree(record);
+	if (shadow == new) {
+		klp_shadow_table_resize_if_wanted();
 		return data;
+	}
 
 	/* No lookup has ever seen it: no grace period. */
 	kfree(new);
@@ -205,6 +225,37 @@ void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t size, gfp_t gf
 }
 EXPORT_SYMBOL_GPL(klp_shadow_get_or_alloc);
 
+/*
+ * Lookups that begin from here on miss the variable. It goes to @dead, perhaps
+ * with the record of an id that has not had one for long.
+ */
+static void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor,
+			      struct list_head *dead)
+	__must_hold(&klp_shadow_lock)
+{
+	lockdep_assert_held(&klp_shadow_lock);
+
+	klp_shadow_table_del(shadow);
+	klp_shadow_id_unlink(shadow, dead);
+	list_add(&shadow->id_link, dead);
+	if (dtor)
+		dtor(shadow->obj, shadow->data);
+}
+
+/*
+ * Without the lock: lookups that began before the removal may still be there,
+ * hence the grace period (G7). kfree_rcu() queues work (G6).
+ */
+static void klp_shadow_bury(struct list_head *dead)
+{
+	struct klp_shadow *shadow, *next;
+
+	list_for_each_entry_safe(shadow, next, dead, id_link)
+		kfree_rcu(shadow, rcu);
+
+	klp_shadow_table_resize_if_wanted();
+}
+
 /**
  * klp_shadow_free() - remove a shadow variable
  * @obj:	parent; any pointer value, never dereferenced
@@ -222,60 +273,72 @@ void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 {
 	struct klp_shadow *shadow;
 	unsigned long flags;
+	LIST_HEAD(dead);
 
 	spin_lock_irqsave(&klp_shadow_lock, flags);
 	shadow = klp_shadow_table_find(obj, id);
-	if (shadow) {
-		klp_shadow_table_del(shadow);
-		if (dtor)
-			dtor(obj, shadow->data);
-	}
+	if (shadow)
+		klp_shadow_remove(shadow, dtor, &dead);
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
 
-	/*
-	 * Lookups that began before the removal may still be there, hence the
-	 * grace period (G7). kfree_rcu() queues work: not under the lock. (G6)
-	 */
-	if (shadow)
-		kfree_rcu(shadow, rcu);
+	klp_shadow_bury(&dead);
 }
 EXPORT_SYMBOL_GPL(klp_shadow_free);
+
+/* A bounded piece of klp_shadow_free_all(). True while there may be more. */
+static bool klp_shadow_remove_some(struct klp_shadow *walk, klp_shadow_dtor_t dtor,
+				   struct list_head *dead)
+	__must_hold(&klp_shadow_lock)
+{
+	struct klp_shadow *shadow;
+	int i;
+
+	lockdep_assert_held(&klp_shadow_lock);
+
+	for (i = 0; i < KLP_SHADOW_BATCH; i++) {
+		shadow = klp_shadow_id_walk_next(walk);
+		if (!shadow) {
+			klp_shadow_id_unlink(walk, dead);
+			return false;
+		}
+		klp_shadow_remove(shadow, dtor, dead);
+	}
+
+	return true;
+}
 
 /**
  * klp_shadow_free_all() - remove every shadow variable of an id
  * @id:		identifier; any value
  * @dtor:	destructor; NULL when there is nothing to undo
  *
- * Removes each <*, @id> as klp_shadow_free() does, and no other. The lock is
- * dropped between bounded pieces of work, so a variable that somebody adds
- * with the same @id meanwhile may or may not be removed: who needs none left
- * makes sure first that nobody adds any more.
+ * Removes each <*, @id> that there is when it begins, as klp_shadow_free()
+ * does, and no other. What it takes is in proportion to these. The lock is
+ * dropped after every 32 of them; a variable that somebody adds with the same
+ * @id meanwhile stays, even in place of one that has just been removed. Who
+ * needs none left makes sure first that nobody adds any more.
  *
  * Context: Any but NMI. Takes and drops klp_shadow_lock repeatedly. Does not
  * sleep.
  */
 void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor)
 {
-	struct klp_shadow_walk walk = { .id = id };
-	struct klp_shadow *shadow, *dead;
+	struct klp_shadow walk;
 	unsigned long flags;
 	bool more;
 
-	do {
-		dead = NULL;
+	spin_lock_irqsave(&klp_shadow_lock, flags);
+	more = klp_shadow_id_walk_begin(&walk, id);
+	spin_unlock_irqrestore(&klp_shadow_lock, flags);
+
+	while (more) {
+		LIST_HEAD(dead);
 
 		spin_lock_irqsave(&klp_shadow_lock, flags);
-		more = klp_shadow_table_del_some(&walk, &dead);
-		for (shadow = dead; dtor && shadow; shadow = shadow->next_dead)
-			dtor(shadow->obj, shadow->data);
+		more = klp_shadow_remove_some(&walk, dtor, &dead);
 		spin_unlock_irqrestore(&klp_shadow_lock, flags);
 
-		/* As in klp_shadow_free(). (G6, G7) */
-		while (dead) {
-			shadow = dead;
-			dead = shadow->next_dead;
-			kfree_rcu(shadow, rcu);
-		}
-	} while (more);
+		klp_shadow_bury(&dead);
+	}
 }
 EXPORT_SYMBOL_GPL(klp_shadow_free_all);

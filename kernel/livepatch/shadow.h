@@ -3,6 +3,7 @@
 #ifndef _LIVEPATCH_SHADOW_H
 #define _LIVEPATCH_SHADOW_H
 
+#include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -14,13 +15,16 @@
  */
 extern spinlock_t klp_shadow_lock;
 
+/* Variables or buckets that are dealt with in one go with the lock held. */
+#define KLP_SHADOW_BATCH	32
+
 /**
  * struct klp_shadow - one shadow variable
  * @node:	in the table; readers follow it, writers hold klp_shadow_lock
- * @rcu:	for kfree_rcu(), once the variable has left the table and the lock
- *		is dropped; nothing uses it before
- * @next_dead:	link of the caller's private list between leaving the table
- *		and kfree_rcu()
+ * @id_link:	in the list of its id, guarded by klp_shadow_lock; on the caller's
+ *		private list once the variable has left the table
+ * @rcu:	for kfree_rcu(), once the lock is dropped and nobody uses @id_link
+ *		any more
  * @obj:	parent; never dereferenced; constant while in the table
  * @id:		identifier; constant while in the table
  * @data:	what klp_shadow_get() returns; belongs to the livepatch
@@ -28,8 +32,8 @@ extern spinlock_t klp_shadow_lock;
 struct klp_shadow {
 	struct hlist_node node;
 	union {
+		struct list_head id_link;
 		struct rcu_head rcu;
-		struct klp_shadow *next_dead;
 	};
 	void *obj;
 	unsigned long id;
