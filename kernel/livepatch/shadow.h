@@ -4,6 +4,7 @@
 #define _LIVEPATCH_SHADOW_H
 
 #include <linux/list.h>
+#include <linux/list_nulls.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -30,7 +31,7 @@ extern spinlock_t klp_shadow_lock;
  * @data:	what klp_shadow_get() returns; belongs to the livepatch
  */
 struct klp_shadow {
-	struct hlist_node node;
+	struct hlist_nulls_node node;
 	union {
 		struct list_head id_link;
 		struct rcu_head rcu;

@@ -11,17 +11,22 @@
  *
  * A resize makes a second table, publishes it as the future of the first, and
  * moves variables over one by one. From then on, what is added goes to the
- * future table. A lookup walks its chain in the first table and, if it has not
- * found what it looks for, the one in the future table. It never misses a
- * variable that is there, because
+ * future table. Each chain of a table ends in a marker that points to the table,
+ * so a lookup that comes to the end of a chain knows whose. It never misses a
+ * variable that is there all the time, because
  *
- *  - only the last variable of a chain is ever moved, so that no other one is
- *    cut off: a lookup in front of it comes to the end a step earlier;
- *  - it is linked in the future table before it is unlinked from the first, and
- *    both stores release: a lookup that comes to the end where it was reads
- *    first that end, then the future table, and finds it there;
- *  - a lookup that stands on the moved variable goes on in a chain of the future
- *    table. That leads to an end as well, after which it walks the right one;
+ *  - only the last variable of a chain is ever moved: no other one is cut off;
+ *  - it is put into the future table first, and then cut off with a marker of
+ *    that table, by a store-release. A lookup that comes to this marker goes on
+ *    in the table that it points to, and finds the variable there: the marker's
+ *    address orders the two reads, as that of a variable orders reads of its
+ *    content;
+ *  - a lookup that stands on the moved variable goes on in some chain of the
+ *    future table. At its end it sees that marker, and begins with the right
+ *    chain of that table;
+ *  - a lookup that ends where it began has met nothing that was moved. What it
+ *    looks for has been put into the future table right away, if anywhere, and
+ *    before the lookup began. So the lookup sees that there is such a table;
  *  - the first table is replaced when it is empty, and freed a grace period
  *    later, by which time every lookup that may have started with it is over.
  *    Only then may the next resize begin: no lookup meets more than two tables.
@@ -29,47 +34,33 @@
 #include <linux/hash.h>
 #include <linux/init.h>
 #include <linux/irq_work.h>
+#include <linux/list_nulls.h>
 #include <linux/lockdep.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/random.h>
-#include <linux/rculist.h>
+#include <linux/rculist_nulls.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "shadow_table.h"
 
-/**
- * struct klp_shadow_table - an array of chains
- * @mask:	number of chains, a power of two, less one; constant
- * @future:	table that the variables are moving to, or NULL; RCU
- * @chains:	written with klp_shadow_lock held, read under RCU
- */
-struct klp_shadow_table {
-	unsigned long mask;
-	struct klp_shadow_table __rcu *future;
-	struct hlist_head chains[];
-};
-
 /* Enough for what most machines ever have, in 2 KiB. */
 #define KLP_SHADOW_MIN_CHAINS	256UL
 
 static struct klp_shadow_table klp_shadow_smallest = {
 	.mask = KLP_SHADOW_MIN_CHAINS - 1,
-	.chains = { [KLP_SHADOW_MIN_CHAINS - 1] = HLIST_HEAD_INIT },
+	.chains = {
+		[0 ... KLP_SHADOW_MIN_CHAINS - 1] = { KLP_SHADOW_END(&klp_shadow_smallest) },
+	},
 };
 
-/* Where lookups begin; written by the resize work only. */
-static struct klp_shadow_table __rcu *klp_shadow_table =
-	RCU_INITIALIZER(&klp_shadow_smallest);
-
-/*
- * Random, so that no choice of parents and ids makes long chains. Set before
- * there is anything in the table.
- */
-static u64 klp_shadow_obj_factor __ro_after_init = GOLDEN_RATIO_64;
-static u64 klp_shadow_id_factor __ro_after_init = GOLDEN_RATIO_64 * 3;
+struct klp_shadow_root klp_shadow_root ____cacheline_aligned = {
+	.table = RCU_INITIALIZER(&klp_shadow_smallest),
+	.obj_factor = GOLDEN_RATIO_64,
+	.id_factor = GOLDEN_RATIO_64 * 3,
+};
 
 /* Guarded by klp_shadow_lock: how much is in the table, and what is done about it. */
 static unsigned long klp_shadow_count;
@@ -82,54 +73,12 @@ static enum {
 /* Unbound: it must get on while callers keep their processors busy. */
 static struct workqueue_struct *klp_shadow_wq __ro_after_init;
 
-/* === Lookups and writers === */
+/* === Writers === */
 
-/*
- * Two multiplications let both keys reach the high bits; the third spreads
- * regular strides, which a single one may turn into few distinct values. Most
- * real variables hang on NULL, so the id has to do as well as the parent.
- */
-static unsigned long klp_shadow_hash(void *obj, unsigned long id)
+static struct hlist_nulls_head *klp_shadow_chain(struct klp_shadow_table *table,
+						 struct klp_shadow *shadow)
 {
-	u64 hash = (unsigned long)obj * klp_shadow_obj_factor + id * klp_shadow_id_factor;
-
-	hash ^= hash >> 32;
-	hash *= GOLDEN_RATIO_64;
-
-	return hash >> 32;
-}
-
-/**
- * klp_shadow_table_find() - look a variable up
- * @obj:	parent
- * @id:		identifier
- *
- * Context: Any, NMI included; in an RCU read-side critical section or with
- * klp_shadow_lock held. Takes no lock.
- * Return: the variable, or NULL.
- */
-struct klp_shadow *klp_shadow_table_find(void *obj, unsigned long id)
-{
-	unsigned long hash = klp_shadow_hash(obj, id);
-	struct klp_shadow_table *table;
-	struct klp_shadow *shadow;
-
-	table = rcu_dereference_check(klp_shadow_table, lockdep_is_held(&klp_shadow_lock));
-	do {
-		hlist_for_each_entry_rcu(shadow, &table->chains[hash & table->mask], node,
-					 lockdep_is_held(&klp_shadow_lock)) {
-			if (shadow->obj == obj && shadow->id == id)
-				return shadow;
-		}
-		/*
-		 * The end of the chain before the future table: pairs with the
-		 * store-releases in klp_shadow_move().
-		 */
-		smp_rmb();
-		table = rcu_dereference_check(table->future, lockdep_is_held(&klp_shadow_lock));
-	} while (unlikely(table));
-
-	return NULL;
+	return &table->chains[klp_shadow_hash(shadow->obj, shadow->id) & table->mask];
 }
 
 /* The table that variables are added to. */
@@ -138,7 +87,7 @@ static struct klp_shadow_table *klp_shadow_newest_table(void)
 {
 	struct klp_shadow_table *table, *future;
 
-	table = rcu_dereference_protected(klp_shadow_table, lockdep_is_held(&klp_shadow_lock));
+	table = rcu_dereference_protected(klp_shadow_root.table, lockdep_is_held(&klp_shadow_lock));
 	future = rcu_dereference_protected(table->future, lockdep_is_held(&klp_shadow_lock));
 
 	return future ?: table;
@@ -184,8 +133,7 @@ void klp_shadow_table_add(struct klp_shadow *shadow)
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	hlist_add_head_rcu(&shadow->node,
-			   &table->chains[klp_shadow_hash(shadow->obj, shadow->id) & table->mask]);
+	hlist_nulls_add_head_rcu(&shadow->node, klp_shadow_chain(table, shadow));
 	klp_shadow_count_add(1);
 }
 
@@ -201,7 +149,7 @@ void klp_shadow_table_del(struct klp_shadow *shadow)
 {
 	lockdep_assert_held(&klp_shadow_lock);
 
-	hlist_del_rcu(&shadow->node);
+	hlist_nulls_del_rcu(&shadow->node);
 	klp_shadow_count_add(-1);
 }
 
@@ -211,20 +159,16 @@ void klp_shadow_table_del(struct klp_shadow *shadow)
  * Move the last variable of a chain. What a lookup sees of it is argued at the
  * top of this file.
  */
-static void klp_shadow_move(struct hlist_node *node, struct klp_shadow_table *to)
+static void klp_shadow_move(struct hlist_nulls_node *node, struct klp_shadow_table *to)
 	__must_hold(&klp_shadow_lock)
 {
-	struct klp_shadow *shadow = hlist_entry(node, struct klp_shadow, node);
-	struct hlist_head *chain = &to->chains[klp_shadow_hash(shadow->obj, shadow->id) & to->mask];
-	struct hlist_node *first = chain->first;
-	struct hlist_node **from = node->pprev;
+	struct klp_shadow *shadow = hlist_nulls_entry(node, struct klp_shadow, node);
+	struct hlist_nulls_node **end = node->pprev;
 
-	WRITE_ONCE(node->next, first);
-	WRITE_ONCE(node->pprev, &chain->first);
-	if (first)
-		WRITE_ONCE(first->pprev, &node->next);
-	smp_store_release(&chain->first, node);
-	smp_store_release(from, NULL);
+	lockdep_assert_held(&klp_shadow_lock);
+
+	hlist_nulls_add_head_rcu(node, klp_shadow_chain(to, shadow));
+	smp_store_release(end, KLP_SHADOW_END(to));
 }
 
 /* A bounded piece of moving. True while there is more to move. */
@@ -232,26 +176,22 @@ static bool klp_shadow_move_some(struct klp_shadow_table *from, struct klp_shado
 				 unsigned long *chain)
 	__must_hold(&klp_shadow_lock)
 {
-	unsigned int budget = KLP_SHADOW_BATCH;
-	struct hlist_node *node, **pprev;
+	struct hlist_nulls_node *node, *first;
+	int budget = KLP_SHADOW_BATCH;
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	for (; *chain <= from->mask; ++*chain) {
+	while (*chain <= from->mask) {
 		if (!budget--)
 			return true;
-		node = from->chains[*chain].first;
-		while (node && node->next)
-			node = node->next;
-		while (node) {
-			pprev = node->pprev;
-			klp_shadow_move(node, to);
-			if (pprev == &from->chains[*chain].first)
-				break;
-			if (!budget--)
-				return true;
-			node = container_of(pprev, struct hlist_node, next);
+		first = from->chains[*chain].first;
+		if (is_a_nulls(first)) {
+			++*chain;
+			continue;
 		}
+		for (node = first; !is_a_nulls(node->next); node = node->next)
+			;
+		klp_shadow_move(node, to);
 	}
 
 	return false;
@@ -260,14 +200,23 @@ static bool klp_shadow_move_some(struct klp_shadow_table *from, struct klp_shado
 static struct klp_shadow_table *klp_shadow_table_new(unsigned long chains)
 {
 	struct klp_shadow_table *table;
+	unsigned long i;
 
-	/* Nobody has it in use: the last resize away from it has ended. */
+	/* Nobody has the smallest in use: the last resize away from it has ended. */
 	if (chains == KLP_SHADOW_MIN_CHAINS)
-		return &klp_shadow_smallest;
+		table = &klp_shadow_smallest;
+	else
+		table = kvmalloc(struct_size(table, chains, chains), GFP_KERNEL | __GFP_NOWARN);
+	if (!table)
+		return NULL;
 
-	table = kvzalloc(struct_size(table, chains, chains), GFP_KERNEL | __GFP_NOWARN);
-	if (table)
-		table->mask = chains - 1;
+	table->mask = chains - 1;
+	RCU_INIT_POINTER(table->future, NULL);
+	for (i = 0; i < chains; i++) {
+		table->chains[i].first = KLP_SHADOW_END(table);
+		if (!(i % 4096))
+			cond_resched();
+	}
 
 	return table;
 }
@@ -283,7 +232,7 @@ static void klp_shadow_resize(struct work_struct *work)
 
 	for (;;) {
 		/* Nobody but this work writes it. */
-		from = rcu_dereference_protected(klp_shadow_table, true);
+		from = rcu_dereference_protected(klp_shadow_root.table, true);
 
 		spin_lock_irq(&klp_shadow_lock);
 		chains = klp_shadow_wanted_chains();
@@ -312,14 +261,12 @@ static void klp_shadow_resize(struct work_struct *work)
 		} while (more);
 
 		spin_lock_irq(&klp_shadow_lock);
-		rcu_assign_pointer(klp_shadow_table, to);
+		rcu_assign_pointer(klp_shadow_root.table, to);
 		spin_unlock_irq(&klp_shadow_lock);
 
 		/* Lookups that began with @from still walk it, and go on to @to. */
 		synchronize_rcu();
-		if (from == &klp_shadow_smallest)
-			RCU_INIT_POINTER(from->future, NULL);
-		else
+		if (from != &klp_shadow_smallest)
 			kvfree(from);
 	}
 }
@@ -349,8 +296,8 @@ void klp_shadow_table_resize_if_wanted(void)
 
 static int __init klp_shadow_table_init(void)
 {
-	klp_shadow_obj_factor = get_random_u64() | 1;
-	klp_shadow_id_factor = get_random_u64() | 1;
+	klp_shadow_root.obj_factor = get_random_u64() | 1;
+	klp_shadow_root.id_factor = get_random_u64() | 1;
 	klp_shadow_wq = alloc_workqueue("klp_shadow", WQ_UNBOUND, 1);
 
 	return klp_shadow_wq ? 0 : -ENOMEM;
