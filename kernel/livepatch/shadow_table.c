@@ -149,52 +149,86 @@ void klp_shadow_table_del(struct klp_shadow *shadow)
 {
 	lockdep_assert_held(&klp_shadow_lock);
 
-	hlist_nulls_del_rcu(&shadow->node);
+	/* Leaves it to be seen that the variable is in no chain any more. */
+	hlist_nulls_del_init_rcu(&shadow->node);
 	klp_shadow_count_add(-1);
 }
 
 /* === Resizing === */
 
-/*
- * Move the last variable of a chain. What a lookup sees of it is argued at the
- * top of this file.
- */
-static void klp_shadow_move(struct hlist_nulls_node *node, struct klp_shadow_table *to)
-	__must_hold(&klp_shadow_lock)
+/* The last variable of a chain, without the lock: it may have been removed. */
+static struct hlist_nulls_node *klp_shadow_last(struct hlist_nulls_head *chain)
 {
-	struct klp_shadow *shadow = hlist_nulls_entry(node, struct klp_shadow, node);
-	struct hlist_nulls_node **end = node->pprev;
+	struct hlist_nulls_node *node = rcu_dereference(hlist_nulls_first_rcu(chain));
+	struct hlist_nulls_node *last = NULL;
 
-	lockdep_assert_held(&klp_shadow_lock);
-
-	hlist_nulls_add_head_rcu(node, klp_shadow_chain(to, shadow));
-	smp_store_release(end, KLP_SHADOW_END(to));
-}
-
-/* A bounded piece of moving. True while there is more to move. */
-static bool klp_shadow_move_some(struct klp_shadow_table *from, struct klp_shadow_table *to,
-				 unsigned long *chain)
-	__must_hold(&klp_shadow_lock)
-{
-	struct hlist_nulls_node *node, *first;
-	int budget = KLP_SHADOW_BATCH;
-
-	lockdep_assert_held(&klp_shadow_lock);
-
-	while (*chain <= from->mask) {
-		if (!budget--)
-			return true;
-		first = from->chains[*chain].first;
-		if (is_a_nulls(first)) {
-			++*chain;
-			continue;
-		}
-		for (node = first; !is_a_nulls(node->next); node = node->next)
-			;
-		klp_shadow_move(node, to);
+	while (!is_a_nulls(node)) {
+		last = node;
+		node = rcu_dereference(hlist_nulls_next_rcu(node));
 	}
 
-	return false;
+	return last;
+}
+
+/*
+ * Move the last variable of a chain, then the one before it, and so on. What a
+ * lookup sees of it is argued at the top of this file. Returns what is left of
+ * the @budget, a number of variables.
+ */
+static unsigned int klp_shadow_move(struct hlist_nulls_node *last, struct hlist_nulls_head *chain,
+				    struct klp_shadow_table *to, unsigned int budget)
+	__must_hold(&klp_shadow_lock)
+{
+	struct hlist_nulls_node **end;
+	struct klp_shadow *shadow;
+
+	lockdep_assert_held(&klp_shadow_lock);
+
+	/* Nothing is added to the chain, but removed it may be. */
+	for (; budget && !hlist_nulls_unhashed(last); budget--) {
+		end = last->pprev;
+		shadow = hlist_nulls_entry(last, struct klp_shadow, node);
+		hlist_nulls_add_head_rcu(last, klp_shadow_chain(to, shadow));
+		smp_store_release(end, KLP_SHADOW_END(to));
+		if (end == &chain->first)
+			break;
+		last = container_of(end, struct hlist_nulls_node, next);
+	}
+
+	return budget;
+}
+
+/*
+ * A bounded piece of moving, from *@chain on. The chains are walked before the
+ * lock is taken: they are long when there are many more variables than chains.
+ * Returns true while there is more to move.
+ */
+static bool klp_shadow_move_some(struct klp_shadow_table *from, struct klp_shadow_table *to,
+				 unsigned long *chain)
+{
+	struct hlist_nulls_node *last[KLP_SHADOW_BATCH];
+	unsigned long chains[KLP_SHADOW_BATCH];
+	unsigned int n = 0, i, budget = KLP_SHADOW_BATCH;
+	unsigned long next;
+
+	/* What has been found must not be freed before it has been moved. */
+	rcu_read_lock();
+	for (next = *chain; next <= from->mask && next < *chain + 1024 && n < KLP_SHADOW_BATCH;
+	     next++) {
+		chains[n] = next;
+		last[n] = klp_shadow_last(&from->chains[next]);
+		if (last[n])
+			n++;
+	}
+	*chain = n ? chains[0] : next;
+
+	spin_lock_irq(&klp_shadow_lock);
+	for (i = 0; i < n && budget; i++)
+		budget = klp_shadow_move(last[i], &from->chains[chains[i]], to, budget);
+	spin_unlock_irq(&klp_shadow_lock);
+	rcu_read_unlock();
+
+	return *chain <= from->mask;
 }
 
 static struct klp_shadow_table *klp_shadow_table_new(unsigned long chains)
@@ -254,9 +288,7 @@ static void klp_shadow_resize(struct work_struct *work)
 
 		chain = 0;
 		do {
-			spin_lock_irq(&klp_shadow_lock);
 			more = klp_shadow_move_some(from, to, &chain);
-			spin_unlock_irq(&klp_shadow_lock);
 			cond_resched();
 		} while (more);
 

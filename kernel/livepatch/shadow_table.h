@@ -9,6 +9,7 @@
 
 #include <linux/hash.h>
 #include <linux/lockdep.h>
+#include <linux/rculist.h>
 #include <linux/rculist_nulls.h>
 
 #include "shadow.h"
