@@ -16,21 +16,29 @@
  * variable that is there all the time, because
  *
  *  - only the last variable of a chain is ever moved: no other one is cut off;
- *  - it is put into the future table first, and then cut off with a marker of
- *    that table, by a store-release. A lookup that comes to this marker goes on
- *    in the table that it points to, and finds the variable there: the marker's
- *    address orders the two reads, as that of a variable orders reads of its
- *    content;
+ *  - it is put into the future table first, and only then cut off with a marker
+ *    of that table. A lookup that comes to this marker goes on in the table that
+ *    it points to, and finds the variable there: a write barrier stands between
+ *    the two writes, and the marker's address between the two reads;
  *  - a lookup that stands on the moved variable goes on in some chain of the
  *    future table. At its end it sees that marker, and begins with the right
- *    chain of that table;
+ *    chain of that table. What it looks for may have been moved before: the
+ *    pointer that led the lookup over was written after that move's barrier;
+ *  - a removed variable goes on pointing to what came after it, and a lookup that
+ *    stands on it is led on as from any other;
  *  - a lookup that ends where it began has met nothing that was moved. What it
  *    looks for has been put into the future table right away, if anywhere, and
  *    before the lookup began. So the lookup sees that there is such a table;
  *  - the first table is replaced when it is empty, and freed a grace period
  *    later, by which time every lookup that may have started with it is over.
  *    Only then may the next resize begin: no lookup meets more than two tables.
+ *
+ * Who looks up with klp_shadow_lock held need not be an RCU reader: tables are
+ * published and replaced under the lock.
  */
+#define pr_fmt(fmt) "livepatch: " fmt
+
+#include <linux/error-injection.h>
 #include <linux/hash.h>
 #include <linux/init.h>
 #include <linux/irq_work.h>
@@ -38,6 +46,7 @@
 #include <linux/lockdep.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/printk.h>
 #include <linux/random.h>
 #include <linux/rculist_nulls.h>
 #include <linux/sched.h>
@@ -62,8 +71,14 @@ struct klp_shadow_root klp_shadow_root ____cacheline_aligned = {
 	.id_factor = GOLDEN_RATIO_64 * 3,
 };
 
-/* Guarded by klp_shadow_lock: how much is in the table, and what is done about it. */
+/* How much is in the table; guarded by klp_shadow_lock. */
 static unsigned long klp_shadow_count;
+
+/*
+ * What is done about it. Written with klp_shadow_lock held, but for the step
+ * from WANTS_RESIZE to RESIZES: who makes it, without the lock, is the one who
+ * queues the work. Nobody else leaves WANTS_RESIZE.
+ */
 static enum {
 	KLP_SHADOW_FITS,
 	KLP_SHADOW_WANTS_RESIZE,
@@ -116,7 +131,7 @@ static void klp_shadow_count_add(long n)
 	__must_hold(&klp_shadow_lock)
 {
 	klp_shadow_count += n;
-	if (klp_shadow_state == KLP_SHADOW_FITS &&
+	if (READ_ONCE(klp_shadow_state) == KLP_SHADOW_FITS &&
 	    klp_shadow_wanted_chains() != klp_shadow_newest_table()->mask + 1)
 		WRITE_ONCE(klp_shadow_state, KLP_SHADOW_WANTS_RESIZE);
 }
@@ -156,8 +171,12 @@ void klp_shadow_table_del(struct klp_shadow *shadow)
 
 /* === Resizing === */
 
-/* The last variable of a chain, without the lock: it may have been removed. */
-static struct hlist_nulls_node *klp_shadow_last(struct hlist_nulls_head *chain)
+/*
+ * The last variable of a chain, without the lock: it may have been removed. Adds
+ * to *@seen how many there are.
+ */
+static struct hlist_nulls_node *klp_shadow_last(struct hlist_nulls_head *chain,
+						unsigned long *seen)
 {
 	struct hlist_nulls_node *node = rcu_dereference(hlist_nulls_first_rcu(chain));
 	struct hlist_nulls_node *last = NULL;
@@ -165,82 +184,103 @@ static struct hlist_nulls_node *klp_shadow_last(struct hlist_nulls_head *chain)
 	while (!is_a_nulls(node)) {
 		last = node;
 		node = rcu_dereference(hlist_nulls_next_rcu(node));
+		++*seen;
 	}
 
 	return last;
 }
 
 /*
- * Move the last variable of a chain, then the one before it, and so on. What a
- * lookup sees of it is argued at the top of this file. Returns what is left of
- * the @budget, a number of variables.
+ * Move the last variable of a chain. What a lookup sees of it is argued at the
+ * top of this file. Returns the last variable of what is left, or NULL.
  */
-static unsigned int klp_shadow_move(struct hlist_nulls_node *last, struct hlist_nulls_head *chain,
-				    struct klp_shadow_table *to, unsigned int budget)
+static struct hlist_nulls_node *klp_shadow_move(struct hlist_nulls_node *last,
+						struct hlist_nulls_head *chain,
+						struct klp_shadow_table *to)
 	__must_hold(&klp_shadow_lock)
 {
-	struct hlist_nulls_node **end;
-	struct klp_shadow *shadow;
+	struct hlist_nulls_node **end = last->pprev, *first;
+	struct hlist_nulls_head *head;
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	/* Nothing is added to the chain, but removed it may be. */
-	for (; budget && !hlist_nulls_unhashed(last); budget--) {
-		end = last->pprev;
-		shadow = hlist_nulls_entry(last, struct klp_shadow, node);
-		hlist_nulls_add_head_rcu(last, klp_shadow_chain(to, shadow));
-		smp_store_release(end, KLP_SHADOW_END(to));
-		if (end == &chain->first)
-			break;
-		last = container_of(end, struct hlist_nulls_node, next);
-	}
+	/* Not hlist_nulls_add_head_rcu(), which takes nobody to stand on it. */
+	head = klp_shadow_chain(to, hlist_nulls_entry(last, struct klp_shadow, node));
+	first = head->first;
+	WRITE_ONCE(last->next, first);
+	WRITE_ONCE(last->pprev, &head->first);
+	rcu_assign_pointer(hlist_nulls_first_rcu(head), last);
+	if (!is_a_nulls(first))
+		WRITE_ONCE(first->pprev, &last->next);
 
-	return budget;
+	/*
+	 * A release would order the first of the writes to *@end alone. The next
+	 * comes when the variable that it belongs to is moved in turn.
+	 */
+	smp_wmb();
+	WRITE_ONCE(*end, KLP_SHADOW_END(to));
+
+	return end == &chain->first ? NULL : container_of(end, struct hlist_nulls_node, next);
 }
 
 /*
- * A bounded piece of moving, from *@chain on. The chains are walked before the
- * lock is taken: they are long when there are many more variables than chains.
- * Returns true while there is more to move.
+ * Move what is in some chains, from *@chain on, so many variables with the lock
+ * held and no more. Chains are walked before the lock is taken: they are long
+ * when there are many more variables than chains. Returns true while there is
+ * more to move.
  */
 static bool klp_shadow_move_some(struct klp_shadow_table *from, struct klp_shadow_table *to,
 				 unsigned long *chain)
 {
 	struct hlist_nulls_node *last[KLP_SHADOW_BATCH];
 	unsigned long chains[KLP_SHADOW_BATCH];
-	unsigned int n = 0, i, budget = KLP_SHADOW_BATCH;
-	unsigned long next;
+	unsigned long next, seen = 0;
+	unsigned int n = 0, i = 0, budget;
 
 	/* What has been found must not be freed before it has been moved. */
 	rcu_read_lock();
-	for (next = *chain; next <= from->mask && next < *chain + 1024 && n < KLP_SHADOW_BATCH;
+	for (next = *chain; next <= from->mask && next < *chain + 1024 && seen < KLP_SHADOW_BATCH;
 	     next++) {
 		chains[n] = next;
-		last[n] = klp_shadow_last(&from->chains[next]);
+		last[n] = klp_shadow_last(&from->chains[next], &seen);
 		if (last[n])
 			n++;
 	}
+	/* If there was anything, come back and see that nothing is left. */
 	*chain = n ? chains[0] : next;
 
-	spin_lock_irq(&klp_shadow_lock);
-	for (i = 0; i < n && budget; i++)
-		budget = klp_shadow_move(last[i], &from->chains[chains[i]], to, budget);
-	spin_unlock_irq(&klp_shadow_lock);
+	while (i < n) {
+		spin_lock_irq(&klp_shadow_lock);
+		for (budget = KLP_SHADOW_BATCH; i < n && budget; budget--) {
+			/* Nothing is added to the chain, but removed it may be. */
+			if (!hlist_nulls_unhashed(last[i]))
+				last[i] = klp_shadow_move(last[i], &from->chains[chains[i]], to);
+			else
+				last[i] = NULL;
+			if (!last[i])
+				i++;
+		}
+		spin_unlock_irq(&klp_shadow_lock);
+	}
 	rcu_read_unlock();
 
 	return *chain <= from->mask;
 }
 
-static struct klp_shadow_table *klp_shadow_table_new(unsigned long chains)
+static noinline struct klp_shadow_table *klp_shadow_table_new(unsigned long chains)
 {
 	struct klp_shadow_table *table;
 	unsigned long i;
 
-	/* Nobody has the smallest in use: the last resize away from it has ended. */
+	/*
+	 * Nobody has the smallest in use: the last resize away from it has ended.
+	 * For another one, no process needs to be killed.
+	 */
 	if (chains == KLP_SHADOW_MIN_CHAINS)
 		table = &klp_shadow_smallest;
 	else
-		table = kvmalloc(struct_size(table, chains, chains), GFP_KERNEL | __GFP_NOWARN);
+		table = kvmalloc(struct_size(table, chains, chains),
+				 GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 	if (!table)
 		return NULL;
 
@@ -254,6 +294,7 @@ static struct klp_shadow_table *klp_shadow_table_new(unsigned long chains)
 
 	return table;
 }
+ALLOW_ERROR_INJECTION(klp_shadow_table_new, NULL);
 
 static void klp_shadow_resize(struct work_struct *work);
 static DECLARE_DELAYED_WORK(klp_shadow_resize_work, klp_shadow_resize);
@@ -261,7 +302,7 @@ static DECLARE_DELAYED_WORK(klp_shadow_resize_work, klp_shadow_resize);
 static void klp_shadow_resize(struct work_struct *work)
 {
 	struct klp_shadow_table *from, *to;
-	unsigned long chain, chains;
+	unsigned long chain, chains, count;
 	bool more;
 
 	for (;;) {
@@ -270,7 +311,9 @@ static void klp_shadow_resize(struct work_struct *work)
 
 		spin_lock_irq(&klp_shadow_lock);
 		chains = klp_shadow_wanted_chains();
-		klp_shadow_state = chains == from->mask + 1 ? KLP_SHADOW_FITS : KLP_SHADOW_RESIZES;
+		count = klp_shadow_count;
+		if (chains == from->mask + 1)
+			WRITE_ONCE(klp_shadow_state, KLP_SHADOW_FITS);
 		spin_unlock_irq(&klp_shadow_lock);
 		if (chains == from->mask + 1)
 			return;
@@ -278,6 +321,7 @@ static void klp_shadow_resize(struct work_struct *work)
 		to = klp_shadow_table_new(chains);
 		if (!to) {
 			/* Longer chains meanwhile, nothing worse. */
+			pr_debug("no memory for %lu chains of shadow variables\n", chains);
 			queue_delayed_work(klp_shadow_wq, &klp_shadow_resize_work, HZ);
 			return;
 		}
@@ -298,6 +342,8 @@ static void klp_shadow_resize(struct work_struct *work)
 
 		/* Lookups that began with @from still walk it, and go on to @to. */
 		synchronize_rcu();
+		pr_debug("shadow variables moved from %lu to %lu chains, there were %lu\n",
+			 from->mask + 1, chains, count);
 		if (from != &klp_shadow_smallest)
 			kvfree(from);
 	}
@@ -321,17 +367,33 @@ static struct irq_work klp_shadow_resize_irq = IRQ_WORK_INIT(klp_shadow_queue_re
  */
 void klp_shadow_table_resize_if_wanted(void)
 {
-	/* Before there is a workqueue the table does without. */
-	if (unlikely(READ_ONCE(klp_shadow_state) == KLP_SHADOW_WANTS_RESIZE) && klp_shadow_wq)
+	/*
+	 * Before there is a workqueue the table does without. One interrupt is
+	 * enough: what runs in it may be patched, and come here again.
+	 */
+	if (unlikely(READ_ONCE(klp_shadow_state) == KLP_SHADOW_WANTS_RESIZE) && klp_shadow_wq &&
+	    cmpxchg(&klp_shadow_state, KLP_SHADOW_WANTS_RESIZE, KLP_SHADOW_RESIZES) ==
+	    KLP_SHADOW_WANTS_RESIZE)
 		irq_work_queue(&klp_shadow_resize_irq);
 }
 
 static int __init klp_shadow_table_init(void)
 {
-	klp_shadow_root.obj_factor = get_random_u64() | 1;
-	klp_shadow_root.id_factor = get_random_u64() | 1;
-	klp_shadow_wq = alloc_workqueue("klp_shadow", WQ_UNBOUND, 1);
+	u64 obj_factor = get_random_u64() | 1, id_factor = get_random_u64() | 1;
 
-	return klp_shadow_wq ? 0 : -ENOMEM;
+	spin_lock_irq(&klp_shadow_lock);
+	/* What is there already would not be found any more. */
+	if (!klp_shadow_count) {
+		klp_shadow_root.obj_factor = obj_factor;
+		klp_shadow_root.id_factor = id_factor;
+	}
+	spin_unlock_irq(&klp_shadow_lock);
+
+	klp_shadow_wq = alloc_workqueue("klp_shadow", WQ_UNBOUND, 1);
+	if (!klp_shadow_wq)
+		return -ENOMEM;
+	klp_shadow_table_resize_if_wanted();
+
+	return 0;
 }
 core_initcall(klp_shadow_table_init);

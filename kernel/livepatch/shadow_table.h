@@ -33,7 +33,7 @@ struct klp_shadow_table {
  * struct klp_shadow_root - where lookups begin
  * @table:	written by the resize work only
  * @obj_factor:	random, like @id_factor, so that no choice of parents and ids
- *		makes long chains; set before there is anything in the table
+ *		makes long chains; constant while there is anything in the table
  * @id_factor:	see @obj_factor
  */
 struct klp_shadow_root {
