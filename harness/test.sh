@@ -71,6 +71,8 @@ vm()
 part check "$TOP/harness/check.sh"
 part harness "$TOP/harness/tests/run.sh"
 part selftests "$TOP/harness/vm/vm.sh" -t 900 "$TOP/harness/vm/jobs/selftests.sh"
+part million "$TOP/harness/vm/vm.sh" -t 600 -a 'kmemleak=off slub_debug=-' \
+	"$TOP/harness/vm/jobs/million.sh"
 part stock-livepatches vm stock-livepatches -t 180
 part demo vm demo -t 180
 

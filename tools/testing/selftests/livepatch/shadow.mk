@@ -12,7 +12,8 @@ TEST_PROGS += \
 	test-shadow-race.sh \
 	test-shadow-context.sh \
 	test-shadow-lifetime.sh \
-	test-shadow-failure.sh
+	test-shadow-failure.sh \
+	test-shadow-table.sh
 TEST_PROGS_EXTENDED += shadow_functions.sh
 TEST_FILES += $(SHADOW_MODULES)
 

@@ -49,6 +49,13 @@ report()
 	fi
 }
 
+# skipped(text, why): a TAP line as well
+skipped()
+{
+	report 0 "$1 # SKIP $2"
+}
+
+# skip(why): all of it
 skip()
 {
 	echo "1..0 # SKIP $*"
