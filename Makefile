@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The front door. KERNEL=<line> chooses another kernel than this Debian's own.
 
-export KERNEL
+export KERNEL QUICK
 
 help:
 	@echo 'make demo                 boot a kernel with the store and watch livepatches use it'
 	@echo 'make test                 everything that must pass'
 	@echo 'make check                the static checks alone; CHECKS="sparse ..." chooses'
+	@echo 'make bench                measure the store beside the kernel'\''s own; QUICK=1 is short'
+	@echo 'make bench-vm             the same in the VM, small: that it works there'
 	@echo 'make shell                an interactive shell in the VM'
 	@echo 'make overlay KTREE=<dir>  put the store onto a kernel source tree, 6.1 to 7.3'
 	@echo 'make compile              compile the store, samples and test modules with W=1'
@@ -35,6 +37,13 @@ check: setup
 compile: setup
 	@harness/check.sh compile
 
+bench:
+	@harness/setup.sh gnuplot-nox
+	@harness/bench/bench.sh
+
+bench-vm: kernel
+	@harness/bench/vm.sh
+
 shell: kernel
 	@harness/vm/vm.sh -i
 
@@ -44,4 +53,4 @@ overlay:
 clean:
 	@rm -rf build
 
-.PHONY: help setup kernel demo test check compile shell overlay clean
+.PHONY: help setup kernel demo test check compile bench bench-vm shell overlay clean

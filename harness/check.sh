@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> check.sh [compile] [sparse] [checkpatch] [kernel-doc] [uml]
-#        [shellcheck] [spelling]
+# Usage: KERNEL=<line> check.sh [compile] [clang] [sparse] [uml] [checkpatch]
+#        [kernel-doc] [coccicheck] [shellcheck] [spelling]
 #
 # The static checks, all of them without arguments. One TAP line for each file
 # or set of files; a failure comes with its output and the command that shows it
@@ -10,7 +10,7 @@
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-VERBS=(compile sparse uml checkpatch kernel-doc shellcheck spelling)
+VERBS=(compile clang sparse uml checkpatch kernel-doc coccicheck shellcheck spelling)
 
 verbs=("$@")
 ((${#verbs[@]})) || verbs=("${VERBS[@]}")
@@ -57,42 +57,78 @@ ours()
 }
 
 kmake=(make -s -C "$src" O="$obj" ARCH=x86_64)
+kmake_clang=(make -s -C "$src" O="$obj-clang" ARCH=x86_64 CC=clang)
 
 # Objects of ours in the tree, and the test modules, which are built outside it.
 mapfile -t objects < <(cd "$TOP" && find kernel samples -name '*.c' | sed 's/c$/o/' | sort)
 modules=tools/testing/selftests/livepatch/test_shadow_modules
 mapfile -t module_objects < <(find "$TOP/$modules" -name '*.c' -printf '%f\n' | sed 's/c$/o/' | sort)
 
-# tree(): an overlaid tree with a configuration to compile in
+# prepare(directory, make...): an overlaid tree with a configuration to compile in
+prepare()
+{
+	local config=$TOP/harness/kernel/x86_64.config
+
+	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
+	mkdir -p "$1"
+	[[ ! -f $1/prepared || $config -nt $1/prepared ]] || return 0
+	{
+		"${@:2}" tinyconfig
+		sed 's/[[:space:]]*#.*//' "$config" >"$1/fragment"
+		"$src/scripts/kconfig/merge_config.sh" -m -O "$1" "$1/.config" "$1/fragment"
+		"${@:2}" olddefconfig
+		"${@:2}" -j"$(nproc)" modules_prepare
+	} >"$log" 2>&1 || die "Linux $LINE cannot be configured, see $log"
+	touch "$1/prepared"
+}
+
 tree()
 {
-	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
-	mkdir -p "$obj"
-	[[ ! -f $obj/prepared || $TOP/harness/kernel/x86_64.config -nt $obj/prepared ]] || return 0
-	{
-		"${kmake[@]}" tinyconfig
-		sed 's/[[:space:]]*#.*//' "$TOP/harness/kernel/x86_64.config" >"$obj/fragment"
-		"$src/scripts/kconfig/merge_config.sh" -m -O "$obj" "$obj/.config" "$obj/fragment"
-		"${kmake[@]}" olddefconfig
-		"${kmake[@]}" -j"$(nproc)" modules_prepare
-	} >"$log" 2>&1 || die "Linux $LINE cannot be configured, see $log"
-	touch "$obj/prepared"
+	prepare "$obj" "${kmake[@]}"
+}
+
+# compile(compiler, directory, make...): every object of ours, with W=1
+compile()
+{
+	local o
+
+	for o in "${objects[@]}"; do
+		rm -f "$2/$o"
+		try "W=1 $1: $o (Linux $LINE)" "${@:3}" W=1 KCFLAGS=-Werror "$o"
+	done
+	for o in "${module_objects[@]}"; do
+		rm -f "$src/$modules/$o"
+		try "W=1 $1: $modules/$o (Linux $LINE)" \
+			"${@:3}" M="$src/$modules" W=1 KCFLAGS=-Werror "$o"
+	done
 }
 
 check_compile()
 {
-	local o
-
 	tree
-	for o in "${objects[@]}"; do
-		rm -f "$obj/$o"
-		try "W=1: $o (Linux $LINE)" "${kmake[@]}" W=1 KCFLAGS=-Werror "$o"
-	done
-	for o in "${module_objects[@]}"; do
-		rm -f "$src/$modules/$o"
-		try "W=1: $modules/$o (Linux $LINE)" \
-			"${kmake[@]}" M="$src/$modules" W=1 KCFLAGS=-Werror "$o"
-	done
+	compile gcc "$obj" "${kmake[@]}"
+}
+
+# newer(version, version): whether the first is newer than the second
+newer()
+{
+	[[ $1 != "$2" && $(printf '%s\n' "$1" "$2" | sort -V | tail -n 1) == "$1" ]]
+}
+
+check_clang()
+{
+	local wanted have
+
+	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
+	wanted=$("$src/scripts/min-tool-version.sh" llvm)
+	have=$(clang -dumpversion)
+	if newer "$wanted" "$have"; then
+		: >"$log"
+		report 0 "W=1 clang: all # SKIP clang $have is too old for Linux $LINE, which wants $wanted"
+		return
+	fi
+	prepare "$obj-clang" "${kmake_clang[@]}"
+	compile clang "$obj-clang" "${kmake_clang[@]}"
 }
 
 check_sparse()
@@ -158,6 +194,27 @@ check_checkpatch()
 	done
 }
 
+# documented(file): kernel-doc of every function that is not static, with a
+# Context: line, and a Return: line where it returns something
+documented()
+{
+	awk '
+		/^\/\*\*$/ { doc = " " }
+		doc && !/^[a-z]/ { doc = doc $0 "\n" }
+		/^[a-z].*\(/ && !/^(static|typedef|extern|DEFINE_|EXPORT_|module_|[a-z_]*_initcall)/ {
+			name = $0
+			sub(/\(.*/, "", name)
+			sub(/.*[ *]/, "", name)
+			if (doc !~ "\\* " name "\\(\\) - ")
+				print FILENAME ":" FNR ": " name "() has no kernel-doc"
+			else if (doc !~ /\* Context: /)
+				print FILENAME ":" FNR ": kernel-doc of " name "() has no Context:"
+			else if (!/^void [^*]/ && doc !~ /\* Return: /)
+				print FILENAME ":" FNR ": kernel-doc of " name "() has no Return:"
+		}
+		/^[a-z}]/ { doc = "" }' "$1"
+}
+
 check_kernel-doc()
 {
 	local f
@@ -165,6 +222,23 @@ check_kernel-doc()
 	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
 	for f in $(ours '\.[ch]' | grep -E '^(kernel|include)/'); do
 		try "kernel-doc -Werror: $f" "$src/scripts/kernel-doc" -none -Werror "$TOP/$f"
+	done
+	for f in $(ours '\.c' | grep -E '^kernel/' | grep -vE '_(kunit|torture)\.c$'); do
+		try "kernel-doc with Context: and Return: $f" documented "$TOP/$f"
+	done
+}
+
+# Each semantic patch of the kernel's over each file of the store: minutes.
+check_coccicheck()
+{
+	local o
+
+	tree
+	for o in "${objects[@]}"; do
+		[[ $o == kernel/* ]] || continue
+		rm -f "$obj/$o"
+		try "coccicheck: $o (Linux $LINE)" \
+			"${kmake[@]}" C=2 CHECK=scripts/coccicheck MODE=report "$o"
 	done
 }
 

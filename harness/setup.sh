@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: setup.sh
+# Usage: setup.sh [PACKAGE...]
 #
-# Installs the Debian packages that the harness needs and that are missing: as
-# root, or through sudo; otherwise says which command would.
+# Installs the Debian packages that the harness needs, and those named, if they
+# are missing: as root, or through sudo; otherwise says which command would.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -16,7 +16,9 @@ PACKAGES=(
 	# to boot it
 	genext2fs mmdebstrap qemu-system-x86
 	# to check our sources
-	codespell python3 shellcheck sparse
+	clang coccinelle codespell python3 shellcheck sparse
+	# what else this command needs
+	"$@"
 )
 
 [[ -f /etc/debian_version ]] || die "this is not a Debian system; the harness needs Debian 12 or later"
