@@ -42,6 +42,33 @@ mirror()
 		awk '$1 == "Debian" && $2 !~ /-/ { print $3; exit }'
 }
 
+# fetch(package, apt-option...): download the package to build/cache; apt's words
+# go to the log there
+fetch()
+{
+	mkdir -p "$BUILD/cache"
+	(cd "$BUILD/cache" && apt-get "${@:2}" -qq download "$1" >log 2>&1) || return 1
+	compgen -G "$BUILD/cache/$1_*.deb" >/dev/null
+}
+
+# fetch_suite(suite, package): the same from another suite of this machine's
+# mirror, with lists of our own
+fetch_suite()
+{
+	local state=$BUILD/cache/apt/$1 uri options
+
+	uri=$(mirror)
+	[[ $uri ]] || return 1
+	mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $1 main" >"$state/list"
+	options=(-o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state/cache"
+		-o "Dir::Etc::SourceList=$state/list" -o Dir::Etc::SourceParts=/dev/null
+		-o Dir::State::Status=/dev/null -o APT::Sandbox::User=)
+	apt-get "${options[@]}" -qq update >"$BUILD/cache/log" 2>&1 &&
+		apt-cache "${options[@]}" show "$2" >/dev/null 2>&1 &&
+		fetch "$2" "${options[@]}"
+}
+
 # set_line(): KERNEL from the environment, checked, into LINE.
 set_line()
 {

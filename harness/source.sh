@@ -18,35 +18,12 @@ cache=$BUILD/cache
 package=linux-source-$LINE
 mkdir -p "$dir" "$cache"
 
-# fetch(apt-option...): download the package into the cache
-fetch()
-{
-	(cd "$cache" && apt-get "$@" -qq download "$package" >"$cache/log" 2>&1) || return 1
-	compgen -G "$cache/${package}_*.deb" >/dev/null
-}
-
-# fetch_suite(suite): the same from another suite, with lists of our own
-fetch_suite()
-{
-	local state=$cache/apt/$1 options
-
-	mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
-	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $1 main" >"$state/list"
-	options=(-o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state/cache"
-		-o "Dir::Etc::SourceList=$state/list" -o Dir::Etc::SourceParts=/dev/null
-		-o Dir::State::Status=/dev/null -o APT::Sandbox::User=)
-	apt-get "${options[@]}" -qq update >"$cache/log" 2>&1 &&
-		apt-cache "${options[@]}" show "$package" >/dev/null 2>&1 &&
-		fetch "${options[@]}"
-}
-
 if ! compgen -G "$cache/${package}_*.deb" >/dev/null; then
 	say "fetching $package"
-	if ! fetch -o APT::Sandbox::User=; then
-		uri=$(mirror)
-		[[ $uri ]] || die "apt has no Debian mirror to fetch $package from: check /etc/apt, then run 'apt-get update'"
+	if ! fetch "$package" -o APT::Sandbox::User=; then
+		[[ $(mirror) ]] || die "apt has no Debian mirror to fetch $package from: check /etc/apt, then run 'apt-get update'"
 		for suite in "${SUITES[@]}"; do
-			! fetch_suite "$suite" || break
+			! fetch_suite "$suite" "$package" || break
 		done
 		compgen -G "$cache/${package}_*.deb" >/dev/null ||
 			die "no $package in this machine's suites or in ${SUITES[*]} ($(tail -n 1 "$cache/log")); try another KERNEL"
