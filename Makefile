@@ -6,12 +6,16 @@ export KERNEL QUICK
 help:
 	@echo 'make demo                 boot a kernel with the store and watch livepatches use it'
 	@echo 'make test                 everything that must pass'
+	@echo
 	@echo 'make check                the static checks alone; CHECKS="sparse ..." chooses'
+	@echo 'make compile              compile the store, samples and test modules with W=1'
+	@echo 'make litmus               the litmus tests, with herd7 and the kernel'\''s memory model'
+	@echo 'make kunit                the KUnit suite on user-mode Linux: seconds, once built'
 	@echo 'make bench                measure the store beside the kernel'\''s own; QUICK=1 is short'
 	@echo 'make bench-vm             the same in the VM, small: that it works there'
 	@echo 'make shell                an interactive shell in the VM'
+	@echo
 	@echo 'make overlay KTREE=<dir>  put the store onto a kernel source tree, 6.1 to 7.3'
-	@echo 'make compile              compile the store, samples and test modules with W=1'
 	@echo 'make kernel               build the kernel that the VM boots'
 	@echo 'make setup                install the Debian packages that are missing'
 	@echo 'make clean                remove all that was built or fetched'
@@ -32,12 +36,19 @@ test: setup
 	@harness/test.sh
 
 check: setup
+	@harness/setup.sh clang coccinelle
 	@harness/check.sh $(CHECKS)
 
 compile: setup
 	@harness/check.sh compile
 
-bench:
+litmus: setup
+	@harness/litmus.sh
+
+kunit: setup
+	@harness/kunit.sh
+
+bench: setup
 	@harness/setup.sh gnuplot-nox
 	@harness/bench/bench.sh
 
@@ -53,4 +64,4 @@ overlay:
 clean:
 	@rm -rf build
 
-.PHONY: help setup kernel demo test check compile bench bench-vm shell overlay clean
+.PHONY: help setup kernel demo test check compile litmus kunit bench bench-vm shell overlay clean

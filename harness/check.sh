@@ -255,7 +255,7 @@ check_spelling()
 {
 	local files
 
-	mapfile -t files < <(ours '\.([ch]|sh|md|rst|config|patch)|Kconfig[^/]*|Makefile')
+	mapfile -t files < <(ours '\.([ch]|sh|md|rst|config|patch|litmus)|Kconfig[^/]*|Makefile|/README')
 	try "spelling" codespell "${files[@]/#/$TOP/}"
 }
 

@@ -150,6 +150,8 @@ chmod +x "$work/bin/sudo" "$work/bin/apt-get"
 refuses "setup: packages cannot be had" 'could not be installed; is a package mirror set up' \
 	env PATH="$work/bin" "$TOP/harness/setup.sh"
 
+shadow=$TOP/Documentation/litmus-tests/livepatch-shadow
+
 # A copy of the harness, so that it has a build directory of its own.
 mkdir "$work/copy"
 cp -r "$TOP/harness" "$work/copy/"
@@ -165,10 +167,32 @@ refuses "source: no package mirror and no line" 'apt knows no linux-source.*KERN
 	env APT_CONFIG="$work/apt.conf" KERNEL= "$work/copy/harness/source.sh"
 refuses "rootfs: no package mirror" 'no Debian mirror' \
 	env APT_CONFIG="$work/apt.conf" "$work/copy/harness/vm/rootfs.sh"
+passes "litmus: no package mirror: skipped" \
+	env APT_CONFIG="$work/apt.conf" KERNEL=6.12 "$work/copy/harness/litmus.sh" "$shadow/add+get.litmus"
 refuses "source: not a line" 'not a kernel line' env KERNEL=latest "$TOP/harness/source.sh"
 refuses "vm: no kernel built" "no kernel in .*'make kernel" \
 	env KERNEL=9.9 "$TOP/harness/vm/vm.sh" "$TOP/harness/vm/jobs/nothing.sh"
 refuses "check: no such check" "no check 'typos'" "$TOP/harness/check.sh" typos
+
+# --- Litmus tests ---
+
+# litmus(file): the line with its verdict
+litmus()
+{
+	"$TOP/harness/litmus.sh" "$1" | grep -vE '^(#|1\.\.[1-9])'
+}
+
+sed 's/Result: Never/Result: Sometimes/' "$shadow/add+get.litmus" >"$work/wrong.litmus"
+sed 's/^exists .*/exists/' "$shadow/add+get.litmus" >"$work/bad.litmus"
+refuses "litmus: no such test" 'no litmus test' "$TOP/harness/litmus.sh" "$work/absent.litmus"
+passes "litmus: a right Result" litmus "$shadow/add+get.litmus"
+if grep -q '# SKIP' "$work/out"; then
+	result 0 "litmus: a wrong Result # SKIP no herd7"
+else
+	refuses "litmus: a wrong Result" 'not ok 1 .* says Sometimes, herd7 says Never' \
+		litmus "$work/wrong.litmus"
+	refuses "litmus: not a litmus test" 'not ok 1 .* herd7 says nothing' litmus "$work/bad.litmus"
+fi
 
 # --- A VM that goes wrong ---
 
