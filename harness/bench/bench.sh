@@ -23,60 +23,18 @@ out=$BUILD/bench/$LINE
 [[ $quick == 0 ]] || out+=-quick
 log=$out/build.log
 console=$out/console
-fragment=$TOP/harness/kernel/um-bench.config
 # Seconds after which it hangs: several times what it takes.
 limit=$((quick ? 600 : 2400))
+# shellcheck source=SCRIPTDIR/../kernel/kbuild.sh
+. "$TOP/harness/kernel/kbuild.sh"
 
 "$TOP/harness/source.sh" src stock
-mkdir -p "$obj" "$module" "$out"
-: >"$log"
+mkdir -p "$module" "$out"
 
 # kmake(arg...): the kernel's make
 kmake()
 {
-	make -C "$src" O="$obj" ARCH=um KBUILD_BUILD_TIMESTAMP=@0 "$@" >>"$log" 2>&1
-}
-
-# configure(): a .config from the fragment, each option of which it must have
-configure()
-{
-	local missing
-
-	sed 's/[[:space:]]*#.*//' "$fragment" | grep . >"$obj/fragment"
-	if ! cmp -s "$obj/fragment" "$obj/fragment.done"; then
-		say "configuring user-mode Linux $LINE"
-		if ! kmake tinyconfig ||
-		   ! "$src/scripts/kconfig/merge_config.sh" -m -O "$obj" "$obj/.config" "$obj/fragment" >>"$log" 2>&1 ||
-		   ! kmake olddefconfig; then
-			die "configuring failed, see $log"
-		fi
-	fi
-	missing=$({
-		grep -v '=n$' "$obj/fragment" | grep -vxFf "$obj/.config"
-		sed -n 's/=n$//p' "$obj/fragment" | while read -r option; do
-			! grep -q "^$option=" "$obj/.config" || echo "$option=n"
-		done
-	} | tr '\n' ' ')
-	[[ -z $missing ]] || die "user-mode Linux $LINE does not take these options: $missing(see $fragment)"
-	cp "$obj/fragment" "$obj/fragment.done"
-}
-
-# build(what, target...): run make in the background and count what it does
-build()
-{
-	local what=$1 job shown=0 n
-
-	shift
-	say "building $what"
-	kmake -j"$(nproc)" "$@" &
-	job=$!
-	while kill -0 "$job" 2>/dev/null; do
-		sleep 1
-		n=$(grep -cE '^  (CC|AS|LD|AR) ' "$log" || :)
-		((n < shown + 200)) || { echo "   $n objects"; shown=$n; }
-	done
-	wait "$job" ||
-		die "building $what failed: $(grep -m 1 -E 'error:|Error |\*\*\*|ERROR' "$log"); see $log"
+	make -C "$src" O="$obj" ARCH=um KBUILD_BUILD_TIMESTAMP=@0 "$@"
 }
 
 # module_sources(): a copy, because kbuild builds beside the sources
@@ -142,7 +100,8 @@ work=$(mktemp -d)
 trap 'stop; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 
-configure
+configure "user-mode Linux $LINE" "$TOP/harness/kernel/um-bench.config"
+: >"$log"
 build "user-mode Linux $LINE" vmlinux modules
 module_sources
 build "the benchmark" M="$module" OURS="$src" STOCK="$dir/stock" modules
