@@ -71,10 +71,13 @@ prepare()
 
 	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
 	mkdir -p "$1"
-	[[ ! -f $1/prepared || $config -nt $1/prepared ]] || return 0
+	[[ ! -f $1/prepared || $config -nt $1/prepared ||
+	   $TOP/harness/check.sh -nt $1/prepared ]] || return 0
 	{
 		"${@:2}" tinyconfig
 		sed 's/[[:space:]]*#.*//' "$config" >"$1/fragment"
+		# What the kernel that the VM boots has not.
+		printf 'CONFIG_%s=y\n' KUNIT KLP_SHADOW_KUNIT_TEST >>"$1/fragment"
 		"$src/scripts/kconfig/merge_config.sh" -m -O "$1" "$1/.config" "$1/fragment"
 		"${@:2}" olddefconfig
 		"${@:2}" -j"$(nproc)" modules_prepare
@@ -159,15 +162,17 @@ check_uml()
 	local um=$dir/uml o
 
 	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
-	if [[ ! -f $um/prepared ]]; then
+	if [[ ! -f $um/prepared || $TOP/harness/check.sh -nt $um/prepared ]]; then
 		mkdir -p "$um"
 		{
 			make -s -C "$src" O="$um" ARCH=um tinyconfig
-			"$src/scripts/config" --file "$um/.config" -e 64BIT -e EXPERT -e KLP_SHADOW
+			"$src/scripts/config" --file "$um/.config" -e 64BIT -e EXPERT -e KLP_SHADOW \
+				-e KUNIT -e KLP_SHADOW_KUNIT_TEST
 			make -s -C "$src" O="$um" ARCH=um olddefconfig
 			make -s -C "$src" O="$um" ARCH=um -j"$(nproc)" prepare
 		} >"$log" 2>&1 || die "user-mode Linux cannot be configured, see $log"
-		grep -q '^CONFIG_KLP_SHADOW=y' "$um/.config" || die "user-mode Linux does not take KLP_SHADOW"
+		grep -q '^CONFIG_KLP_SHADOW_KUNIT_TEST=y' "$um/.config" ||
+			die "user-mode Linux does not take KLP_SHADOW_KUNIT_TEST"
 		touch "$um/prepared"
 	fi
 	for o in "${objects[@]}"; do

@@ -194,6 +194,31 @@ else
 	refuses "litmus: not a litmus test" 'not ok 1 .* herd7 says nothing' litmus "$work/bad.litmus"
 fi
 
+# --- Results that are not good ---
+
+# ktap(line...): a console with a suite of two tests, of which the lines tell
+ktap()
+{
+	printf '[    0.1] %s\r\n' 'KTAP version 1' '1..1' '    # Subtest: suite' '    1..2' "$@" \
+		>"$work/console"
+}
+
+judge=(awk -f "$TOP/harness/kunit.awk" "$work/console")
+ktap '    ok 1 - one' '    ok 2 - two' 'ok 1 - suite'
+passes "kunit: all is well" "${judge[@]}"
+ktap '    ok 1 - one' '    not ok 2 - two' 'not ok 1 - suite'
+refuses "kunit: a test fails" '1 of 2 tests failed' "${judge[@]}"
+ktap '    ok 1 - one' 'Kernel panic - not syncing: why'
+refuses "kunit: it panics" 'the kernel says: Kernel panic' "${judge[@]}"
+ktap '    ok 1 - one'
+refuses "kunit: ends early" 'ended early, after 1 of 2' "${judge[@]}"
+ktap '    ok 1 - one' 'ok 1 - suite'
+refuses "kunit: a test is missing" '2 tests planned, 1 seen' "${judge[@]}"
+ktap '    ok 1 - one' '    ok 2 - two' 'ok 1 - suite' 'BUG: KASAN: use-after-free in fn+0x1/0x2'
+refuses "kunit: passes, with a bad line" 'the kernel says: BUG: KASAN' "${judge[@]}"
+: >"$work/console"
+refuses "kunit: nothing at all" 'no test was run' "${judge[@]}"
+
 # --- A VM that goes wrong ---
 
 # vm(description, regex, job, option...)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# KTAP among the lines of a console, or of dmesg, into TAP: a line for each test,
+# with what KUnit has to say of those that fail. Status 1 if one fails, if a suite
+# did not come to its end, if there is no test at all, or if the kernel says that
+# something is wrong with it; then a line says why.
+
+BEGIN {
+	bad = "WARNING: |BUG[: ]|Oops|Call Trace:|UBSAN|possible (recursive|circular|irq)" \
+	      "|inconsistent lock state|[Ii]nvalid wait context|suspicious RCU" \
+	      "|INFO: (task|rcu|trying|lockdep)|self-detected stall|detected stalls|lockup" \
+	      "|list_(add|del) corruption|general protection|Kernel panic|Kernel mode fault"
+}
+
+{
+	sub(/\r$/, "")
+	sub(/^(<[0-9]+>)?\[ *[0-9]+\.[0-9]+\](\[ *[TC][0-9]+\])? ?/, "")
+}
+
+$0 ~ bad && !why { why = "the kernel says: " $0 }
+
+/^    # Subtest: / { suite = $3; plan = seen = 0; next }
+
+suite && /^    1\.\.[0-9]+$/ { plan = substr($1, 4) + 0; next }
+
+suite && /^    (not )?ok [0-9]+ / {
+	seen++
+	failed += /^    not ok /
+	sub(/^    /, "")
+	sub(/ok [0-9]+ (- )?/, "&" suite ": ")
+	sub(/ok [0-9]+ (- )?/, "ok " ++count " ")
+	print
+	next
+}
+
+/^(not )?ok [0-9]+ / {
+	if (seen != plan && !why)
+		why = suite ": " plan " tests planned, " seen " seen"
+	suite = ""
+	suites++
+	next
+}
+
+# What is told of a test that fails; those that succeed say nothing.
+suite && /^    / && !/^    (# module:|KTAP version)/ { sub(/^ +#? */, "# "); print }
+
+END {
+	if (suite && !why)
+		why = suite ": ended early, after " seen " of " plan " tests"
+	if (failed && !why)
+		why = failed " of " count " tests failed"
+	if (!count && !why)
+		why = "no test was run"
+	print "1.." count + 0
+	if (why)
+		print "# " why
+	exit why != ""
+}

@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: KERNEL=<line> kunit.sh
+#
+# Builds user-mode Linux with the store, its KUnit suite and whatever finds
+# mistakes there, and runs it: seconds, once it is built. TAP on the standard
+# output. Succeeds if all tests do and nothing bad is on the console.
+
+# shellcheck source=SCRIPTDIR/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+set_line
+export KERNEL=$LINE
+dir=$BUILD/$LINE
+src=$dir/src
+obj=$dir/um-kunit
+log=$dir/um-kunit.log
+console=$dir/logs/kunit.console
+# Seconds after which it hangs: many times what it takes.
+limit=120
+# shellcheck source=SCRIPTDIR/kernel/kbuild.sh
+. "$TOP/harness/kernel/kbuild.sh"
+
+# kmake(arg...): the kernel's make
+kmake()
+{
+	make -C "$src" O="$obj" ARCH=um KBUILD_BUILD_TIMESTAMP=@0 "$@"
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+"$TOP/harness/source.sh" >"$work/source" || die "no source of Linux $LINE: $(tail -n 1 "$work/source")"
+mkdir -p "${console%/*}"
+mapfile -t fragments < <(fragments um-kunit)
+configure "user-mode Linux $LINE" "${fragments[@]}"
+: >"$log"
+build "user-mode Linux $LINE with KASAN and lockdep" vmlinux
+
+say "KUnit on user-mode Linux $LINE"
+status=0
+timeout -k 5 "$limit" "$obj/vmlinux" mem=512M uml_dir="$work" con=fd:0,fd:1 kunit_shutdown=halt \
+	kunit.enable=1 </dev/null >"$console" 2>&1 || status=$?
+judged=0
+awk -f "$TOP/harness/kunit.awk" "$console" || judged=1
+((status != 124 && status != 137)) || die "hangs: not done in $limit s; the console is in $console"
+((judged == 0)) || die "not all is well; the console is in $console"
