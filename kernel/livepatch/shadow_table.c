@@ -7,31 +7,36 @@
  * only when it is complete, with a store-release that the reader's
  * rcu_dereference() pairs with, and it is freed only a grace period after it
  * was unlinked, so whatever a lookup reaches is whole and stays allocated until
- * its read-side critical section ends.
+ * its read-side critical section ends. Names in brackets are those of litmus
+ * tests, in Documentation/litmus-tests/livepatch-shadow. [add+get, free+get]
  *
  * A resize makes a second table, publishes it as the future of the first, and
  * moves variables over one by one. From then on, what is added goes to the
  * future table. Each chain of a table ends in a marker that points to the table,
- * so a lookup that comes to the end of a chain knows whose. It never misses a
- * variable that is there all the time, because
+ * so a lookup that comes to the end of a chain knows whose. [resize-init+get] It
+ * never misses a variable that is there all the time, because
  *
  *  - only the last variable of a chain is ever moved: no other one is cut off;
  *  - it is put into the future table first, and only then cut off with a marker
  *    of that table. A lookup that comes to this marker goes on in the table that
  *    it points to, and finds the variable there: a write barrier stands between
- *    the two writes, and the marker's address between the two reads;
+ *    the two writes, and the marker's address between the two reads
+ *    [resize-cut+get, resize-marker+get];
  *  - a lookup that stands on the moved variable goes on in some chain of the
  *    future table. At its end it sees that marker, and begins with the right
  *    chain of that table. What it looks for may have been moved before: the
- *    pointer that led the lookup over was written after that move's barrier;
+ *    pointer that led the lookup over was written after that move's barrier
+ *    [resize-stand+get, resize-join+get, resize-link+get];
  *  - a removed variable goes on pointing to what came after it, and a lookup that
  *    stands on it is led on as from any other;
  *  - a lookup that ends where it began has met nothing that was moved. What it
  *    looks for has been put into the future table right away, if anywhere, and
- *    before the lookup began. So the lookup sees that there is such a table;
+ *    before the lookup began. So the lookup sees that there is such a table
+ *    [resize-add+get];
  *  - the first table is replaced when it is empty, and freed a grace period
  *    later, by which time every lookup that may have started with it is over.
- *    Only then may the next resize begin: no lookup meets more than two tables.
+ *    Only then may the next resize begin: no lookup meets more than two tables
+ *    [resize-replace+get, resize-free+get].
  *
  * Who looks up with klp_shadow_lock held need not be an RCU reader: tables are
  * published and replaced under the lock.
