@@ -6,7 +6,8 @@
  * and unlinks, shadow_id.c knows which variables an id has. The promises have
  * labels, G1 ... G12, which are spelled out in
  * Documentation/livepatch/shadow-vars.rst; a label in a comment here says that
- * the code below it is what keeps that promise.
+ * the code below it is what keeps that promise. Names in brackets are those of
+ * litmus tests, in Documentation/litmus-tests/livepatch-shadow.
  */
 #define pr_fmt(fmt) "livepatch: " fmt
 
@@ -93,7 +94,7 @@ static struct klp_shadow *klp_shadow_insert(struct klp_shadow *new, struct klp_s
 		klp_shadow_id_add(of_id);
 	}
 	klp_shadow_id_link(of_id, new);
-	/* Comes last, so a lookup sees what the constructor did. (G2) */
+	/* Comes last, so a lookup sees what the constructor did. (G2) [add+get] */
 	klp_shadow_table_add(new);
 
 	return new;
@@ -244,7 +245,7 @@ static void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor,
 
 /*
  * Without the lock: lookups that began before the removal may still be there,
- * hence the grace period (G7). kfree_rcu() queues work (G6).
+ * hence the grace period (G7) [free+get]. kfree_rcu() queues work (G6).
  */
 static void klp_shadow_bury(struct list_head *dead)
 {

@@ -221,6 +221,7 @@ static struct hlist_nulls_node *klp_shadow_move(struct hlist_nulls_node *last,
 	/*
 	 * A release would order the first of the writes to *@end alone. The next
 	 * comes when the variable that it belongs to is moved in turn.
+	 * [resize-cut+get, resize-stand+get, resize-join+get]
 	 */
 	smp_wmb();
 	WRITE_ONCE(*end, KLP_SHADOW_END(to));
@@ -345,7 +346,7 @@ static void klp_shadow_resize(struct work_struct *work)
 		rcu_assign_pointer(klp_shadow_root.table, to);
 		spin_unlock_irq(&klp_shadow_lock);
 
-		/* Lookups that began with @from still walk it, and go on to @to. */
+		/* Lookups that began with @from still walk it. [resize-free+get] */
 		synchronize_rcu();
 		pr_debug("shadow variables moved from %lu to %lu chains, there were %lu\n",
 			 from->mask + 1, chains, count);

@@ -82,7 +82,7 @@ static __always_inline struct klp_shadow *klp_shadow_table_find(void *obj, unsig
 			if (shadow->obj == obj && shadow->id == id)
 				return shadow;
 		}
-		/* Another table's end: the chain has been moved meanwhile. */
+		/* Another table's end: it has been moved meanwhile. [resize-marker+get] */
 		end = (void *)node - 1;
 		if (likely(end == table))
 			end = rcu_dereference_check(table->future,
