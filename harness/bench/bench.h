@@ -62,10 +62,19 @@ extern const struct bench_store bench_hold_ours, bench_hold_stock;
 extern void **bench_parents;
 extern unsigned long bench_n;
 
-/* Address of the i-th parent: as if slabs of one page each were full of them. */
+/*
+ * Address of the i-th parent: as if slabs of one page each were full of them, and
+ * each page were somewhere in 16 GiB, as on a machine that has been up for long.
+ */
 static inline void *bench_parent(unsigned long i)
 {
-	return (void *)(0x7100000000UL + i / 21 * 4096 + i % 21 * 192);
+	unsigned long page = i / 21;
+
+	/* Each step takes no two of 2^22 pages to the same. */
+	page = (page ^ page >> 9) * 0x2545f5 & 0x3fffff;
+	page = (page ^ page >> 12) * 0x3ac5d3 & 0x3fffff;
+
+	return (void *)(0x7100000000UL + page * 4096 + i % 21 * 192);
 }
 
 int floor_resize(unsigned long n);

@@ -48,7 +48,7 @@ static const struct bench_store *const all_stores[] = {
 };
 
 /* A fill that takes longer than this is not repeated. */
-#define PATIENCE	(3ULL * NSEC_PER_SEC)
+#define PATIENCE	(8ULL * NSEC_PER_SEC)
 
 #define for_each_store(store, i, first)						\
 	for (i = 0; i < ARRAY_SIZE(all_stores) &&				\

@@ -42,14 +42,16 @@
 #define ID_MANY		0x5d710000UL
 
 /* What the table and the ids are made of; their own files alone know them. */
-#define SMALLEST	256UL
+#define SMALLEST	256UL	/* chains, for as many variables as FITS */
+#define FITS		64UL
+#define NEXT		4096UL
 #define MAX_IDLE	16
 
 #define HEADER		offsetof(struct klp_shadow, data)
 #define MANY		3000
 
 /* One of so many stays: few enough for the smallest table. */
-#define STAY		100
+#define STAY		300
 
 static typeof(klp_shadow_alloc) * const add_fns[] = { klp_shadow_alloc, klp_shadow_get_or_alloc };
 static const gfp_t gfps[] = { GFP_KERNEL, GFP_ATOMIC };
@@ -84,9 +86,9 @@ static struct census take_census(void)
 	unsigned long flags, i;
 
 	spin_lock_irqsave(&klp_shadow_lock, flags);
-	table = rcu_dereference_protected(klp_shadow_root.table, lockdep_is_held(&klp_shadow_lock));
+	table = rcu_dereference_protected(klp_shadow_table, lockdep_is_held(&klp_shadow_lock));
 	while (table) {
-		for (i = 0; i <= table->mask; i++) {
+		for (i = 0; i < 1UL << table->bits; i++) {
 			hlist_nulls_for_each_entry(shadow, node, &table->chains[i], node) {
 				if (shadow->obj == record_parent)
 					census.records++;
@@ -127,8 +129,8 @@ static unsigned long chains(void)
 	unsigned long n;
 
 	rcu_read_lock();
-	table = rcu_dereference(klp_shadow_root.table);
-	n = rcu_access_pointer(table->future) ? 0 : table->mask + 1;
+	table = rcu_dereference(klp_shadow_table);
+	n = rcu_access_pointer(table->future) ? 0 : 1UL << table->bits;
 	rcu_read_unlock();
 
 	return n;
@@ -1142,7 +1144,7 @@ static void g11_resize_fails(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, probability);
 	attr = container_of(probability, struct fault_attr, probability);
 	KUNIT_ASSERT_TRUE(test, chains_become(SMALLEST));
-	KUNIT_ASSERT_EQ(test, add_many(200, ID), 200U);
+	KUNIT_ASSERT_EQ(test, add_many(20, ID), 20U);
 
 	/* Whatever is allocated fails for a while, but for those that must not. */
 	old_attr = *attr;
@@ -1151,7 +1153,7 @@ static void g11_resize_fails(struct kunit *test)
 	atomic_set(&attr->times, 100000);
 	WRITE_ONCE(*ignore, false);
 	WRITE_ONCE(attr->probability, 100);
-	for (added = 200; total() <= SMALLEST; added++) {
+	for (added = 20; total() <= FITS; added++) {
 		unsigned int *data = klp_shadow_alloc(&parents[added], ID, sizeof(*data),
 						      GFP_KERNEL | __GFP_NOFAIL, NULL, NULL);
 
@@ -1172,7 +1174,7 @@ static void g11_resize_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, during, SMALLEST);
 	KUNIT_EXPECT_EQ(test, count_nth(added, ID), added);
 	KUNIT_EXPECT_TRUE(test, add_nth(added, ID));
-	KUNIT_EXPECT_TRUE(test, chains_become(2 * SMALLEST));
+	KUNIT_EXPECT_TRUE(test, chains_become(NEXT));
 	KUNIT_EXPECT_EQ(test, count_nth(added + 1, ID), added + 1);
 }
 
@@ -1192,14 +1194,33 @@ static void g11_resize_fails(struct kunit *test)
 
 /* === The table === */
 
+/* A table with so many chains that nothing is put into. */
+static struct klp_shadow_table *empty_table(struct kunit *test, unsigned int bits)
+{
+	struct klp_shadow_table *table;
+
+	table = kunit_kzalloc(test, struct_size(table, chains, 1UL << bits), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, table);
+	table->bits = bits;
+
+	return table;
+}
+
+static unsigned long chain_of(struct klp_shadow_table *table, unsigned long parent,
+			      unsigned long id)
+{
+	return klp_shadow_chain(table, klp_shadow_key((void *)parent, id)) - table->chains;
+}
+
 /* Parents that share a chain: each is found, whichever others are removed. */
 static void table_collisions(struct kunit *test)
 {
-	unsigned long mine[40], parent = 0, chain = klp_shadow_hash(NULL, ID) & (SMALLEST - 1);
+	struct klp_shadow_table *smallest = empty_table(test, ilog2(SMALLEST));
+	unsigned long mine[40], parent;
 	unsigned int i, k, wrong = 0;
 
-	for (i = 0; i < ARRAY_SIZE(mine); parent++) {
-		if ((klp_shadow_hash((void *)parent, ID) & (SMALLEST - 1)) == chain)
+	for (i = 0, parent = 0; i < ARRAY_SIZE(mine); parent++) {
+		if (chain_of(smallest, parent, ID) == chain_of(smallest, 0, ID))
 			mine[i++] = parent;
 	}
 	KUNIT_ASSERT_TRUE(test, chains_become(SMALLEST));
@@ -1223,54 +1244,97 @@ static void table_collisions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, wrong, 0U);
 }
 
-/*
- * Strides of each power of two, by parent and by id. The hash is random: now and
- * then some of them are in bad luck.
- */
+/* The longest chain when so many variables, as many as chains, are put into it. */
+static unsigned int longest(struct klp_shadow_table *table,
+			    void (*nth)(unsigned long n, unsigned long arg, unsigned long *parent,
+					unsigned long *id), unsigned long arg)
+{
+	unsigned long n, parent = 0x100000000UL, id = ID, max = 0;
+
+	for (n = 0; n < 1UL << table->bits; n++)
+		table->chains[n].first = NULL;
+	for (n = 0; n < 1UL << table->bits; n++) {
+		struct hlist_nulls_head *chain;
+
+		nth(n, arg, &parent, &id);
+		chain = &table->chains[chain_of(table, parent, id)];
+		chain->first = (void *)chain->first + 1;
+		max = max(max, (unsigned long)chain->first);
+	}
+
+	return max;
+}
+
+static void nth_parent(unsigned long n, unsigned long shift, unsigned long *parent,
+		       unsigned long *id)
+{
+	*parent = n << shift;
+}
+
+static void nth_id(unsigned long n, unsigned long shift, unsigned long *parent,
+		   unsigned long *id)
+{
+	*id = n << shift;
+}
+
+static void nth_in_slabs(unsigned long n, unsigned long size, unsigned long *parent,
+			 unsigned long *id)
+{
+	unsigned long in_slab = PAGE_SIZE / size;
+
+	*parent = n / in_slab * PAGE_SIZE + n % in_slab * size;
+}
+
+/* Ids of bugs, a few on each object of slabs. */
+static void nth_of_bugs(unsigned long n, unsigned long size, unsigned long *parent,
+			unsigned long *id)
+{
+	nth_in_slabs(n / 8, size, parent, id);
+	*id = (1234567 + n % 8) << 6;
+}
+
+/* What comes at regular distances does not make long chains. */
 static void table_spreads_strides(struct kunit *test)
 {
-	unsigned int shift, by_id, i, chain, longest, bad[2] = {};
+	struct klp_shadow_table *table = empty_table(test, ilog2(NEXT));
+	unsigned int shift, size;
 
-	for (shift = 0; shift < BITS_PER_LONG - 8; shift++) {
-		for (by_id = 0; by_id <= 1; by_id++) {
-			u8 length[64] = {};
-
-			longest = 0;
-			for (i = 0; i < 64; i++) {
-				unsigned long n = (unsigned long)i << shift;
-
-				chain = klp_shadow_hash(by_id ? NULL : (void *)n,
-							by_id ? n : ID) % 64;
-				longest = max_t(unsigned int, longest, ++length[chain]);
-			}
-			bad[by_id] += longest > 16;
-		}
+	for (shift = 0; shift < 44; shift++) {
+		KUNIT_EXPECT_LE_MSG(test, longest(table, nth_parent, shift), 16U,
+				    "parents at strides of 1 << %u", shift);
+		KUNIT_EXPECT_LE_MSG(test, longest(table, nth_id, shift), 16U,
+				    "ids at strides of 1 << %u", shift);
 	}
-	KUNIT_EXPECT_LE(test, bad[0], 16U);
-	KUNIT_EXPECT_LE(test, bad[1], 16U);
+	for (size = 32; size <= PAGE_SIZE; size += 32) {
+		KUNIT_EXPECT_LE_MSG(test, longest(table, nth_in_slabs, size), 16U,
+				    "objects of %u bytes", size);
+		KUNIT_EXPECT_LE_MSG(test, longest(table, nth_of_bugs, size), 16U,
+				    "ids of objects of %u bytes", size);
+	}
 }
 
 /*
- * It grows with the variable that makes more of them than chains, not before,
- * and shrinks with the one that leaves less than an eighth: what it counts is
- * what is there, also after all the tests before this one.
+ * It grows with the variable that makes more of them than it is made for, not
+ * before, and shrinks with the one that leaves less than half of what a smaller
+ * one is made for: what it counts is what is there, also after all the tests
+ * before this one.
  */
 static void table_counts_right(struct kunit *test)
 {
 	unsigned int n = 0;
 
 	KUNIT_ASSERT_TRUE(test, chains_become(SMALLEST));
-	while (total() < SMALLEST)
+	while (total() < FITS)
 		KUNIT_ASSERT_TRUE(test, add_nth(n++, ID));
 	msleep(50);
 	KUNIT_EXPECT_EQ(test, chains(), SMALLEST);
 	KUNIT_ASSERT_TRUE(test, add_nth(n++, ID));
-	KUNIT_EXPECT_TRUE(test, chains_become(2 * SMALLEST));
+	KUNIT_EXPECT_TRUE(test, chains_become(NEXT));
 
-	while (total() > 2 * SMALLEST / 8)
+	while (total() > FITS / 2)
 		klp_shadow_free(&parents[--n], ID, NULL);
 	msleep(50);
-	KUNIT_EXPECT_EQ(test, chains(), 2 * SMALLEST);
+	KUNIT_EXPECT_EQ(test, chains(), NEXT);
 	klp_shadow_free(&parents[--n], ID, NULL);
 	KUNIT_EXPECT_TRUE(test, chains_become(SMALLEST));
 	KUNIT_EXPECT_EQ(test, count_nth(n, ID), n);

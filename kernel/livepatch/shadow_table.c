@@ -52,7 +52,6 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/printk.h>
-#include <linux/random.h>
 #include <linux/rculist_nulls.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -61,20 +60,24 @@
 #include "shadow_table.h"
 
 /* Enough for what most machines ever have, in 2 KiB. */
-#define KLP_SHADOW_MIN_CHAINS	256UL
+#define KLP_SHADOW_MIN_BITS	8
+#define KLP_SHADOW_MIN_CHAINS	(1UL << KLP_SHADOW_MIN_BITS)
+
+/*
+ * The next larger table. The kernel's own has had so many chains ever since;
+ * with fewer, lookups among a thousand would be slower than they were.
+ */
+#define KLP_SHADOW_NEXT_BITS	12
 
 static struct klp_shadow_table klp_shadow_smallest = {
-	.mask = KLP_SHADOW_MIN_CHAINS - 1,
+	.bits = KLP_SHADOW_MIN_BITS,
 	.chains = {
 		[0 ... KLP_SHADOW_MIN_CHAINS - 1] = { KLP_SHADOW_END(&klp_shadow_smallest) },
 	},
 };
 
-struct klp_shadow_root klp_shadow_root ____cacheline_aligned = {
-	.table = RCU_INITIALIZER(&klp_shadow_smallest),
-	.obj_factor = GOLDEN_RATIO_64,
-	.id_factor = GOLDEN_RATIO_64 * 3,
-};
+struct klp_shadow_table __rcu *klp_shadow_table __read_mostly =
+	RCU_INITIALIZER(&klp_shadow_smallest);
 
 /* How much is in the table; guarded by klp_shadow_lock. */
 static unsigned long klp_shadow_count;
@@ -95,10 +98,10 @@ static struct workqueue_struct *klp_shadow_wq __ro_after_init;
 
 /* === Writers === */
 
-static struct hlist_nulls_head *klp_shadow_chain(struct klp_shadow_table *table,
-						 struct klp_shadow *shadow)
+static struct hlist_nulls_head *klp_shadow_chain_of(struct klp_shadow_table *table,
+						    struct klp_shadow *shadow)
 {
-	return &table->chains[klp_shadow_hash(shadow->obj, shadow->id) & table->mask];
+	return klp_shadow_chain(table, klp_shadow_key(shadow->obj, shadow->id));
 }
 
 /* The table that variables are added to. */
@@ -107,29 +110,38 @@ static struct klp_shadow_table *klp_shadow_newest_table(void)
 {
 	struct klp_shadow_table *table, *future;
 
-	table = rcu_dereference_protected(klp_shadow_root.table, lockdep_is_held(&klp_shadow_lock));
+	table = rcu_dereference_protected(klp_shadow_table, lockdep_is_held(&klp_shadow_lock));
 	future = rcu_dereference_protected(table->future, lockdep_is_held(&klp_shadow_lock));
 
 	return future ?: table;
 }
 
+/* How many variables a table is made for. */
+static unsigned long klp_shadow_capacity(unsigned int bits)
+{
+	return bits == KLP_SHADOW_MIN_BITS ? KLP_SHADOW_MIN_CHAINS / 4 : 1UL << bits;
+}
+
 /*
- * The number of chains that the table should have: between one and two for a
- * variable after a resize, which comes when there is less than one or more than
- * eight.
+ * The size that the table should have. It grows when there are more variables
+ * than it is made for, and shrinks when there are less than half of what the next
+ * smaller one is made for.
  */
-static unsigned long klp_shadow_wanted_chains(void)
+static unsigned int klp_shadow_wanted_bits(void)
 	__must_hold(&klp_shadow_lock)
 {
-	unsigned long chains = klp_shadow_newest_table()->mask + 1;
+	unsigned int bits = klp_shadow_newest_table()->bits;
+	unsigned int smaller = bits > KLP_SHADOW_NEXT_BITS ? bits - 1 : KLP_SHADOW_MIN_BITS;
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	if (klp_shadow_count <= chains &&
-	    (klp_shadow_count >= chains / 8 || chains == KLP_SHADOW_MIN_CHAINS))
-		return chains;
+	if (klp_shadow_count <= klp_shadow_capacity(bits) &&
+	    (bits == smaller || klp_shadow_count >= klp_shadow_capacity(smaller) / 2))
+		return bits;
+	if (klp_shadow_count <= klp_shadow_capacity(KLP_SHADOW_MIN_BITS))
+		return KLP_SHADOW_MIN_BITS;
 
-	return max(roundup_pow_of_two(klp_shadow_count + 1), KLP_SHADOW_MIN_CHAINS);
+	return max(order_base_2(klp_shadow_count + 1), KLP_SHADOW_NEXT_BITS);
 }
 
 static void klp_shadow_count_add(long n)
@@ -137,7 +149,7 @@ static void klp_shadow_count_add(long n)
 {
 	klp_shadow_count += n;
 	if (READ_ONCE(klp_shadow_state) == KLP_SHADOW_FITS &&
-	    klp_shadow_wanted_chains() != klp_shadow_newest_table()->mask + 1)
+	    klp_shadow_wanted_bits() != klp_shadow_newest_table()->bits)
 		WRITE_ONCE(klp_shadow_state, KLP_SHADOW_WANTS_RESIZE);
 }
 
@@ -153,7 +165,7 @@ void klp_shadow_table_add(struct klp_shadow *shadow)
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	hlist_nulls_add_head_rcu(&shadow->node, klp_shadow_chain(table, shadow));
+	hlist_nulls_add_head_rcu(&shadow->node, klp_shadow_chain_of(table, shadow));
 	klp_shadow_count_add(1);
 }
 
@@ -210,7 +222,7 @@ static struct hlist_nulls_node *klp_shadow_move(struct hlist_nulls_node *last,
 	lockdep_assert_held(&klp_shadow_lock);
 
 	/* Not hlist_nulls_add_head_rcu(), which takes nobody to stand on it. */
-	head = klp_shadow_chain(to, hlist_nulls_entry(last, struct klp_shadow, node));
+	head = klp_shadow_chain_of(to, hlist_nulls_entry(last, struct klp_shadow, node));
 	first = head->first;
 	WRITE_ONCE(last->next, first);
 	WRITE_ONCE(last->pprev, &head->first);
@@ -240,13 +252,12 @@ static bool klp_shadow_move_some(struct klp_shadow_table *from, struct klp_shado
 {
 	struct hlist_nulls_node *last[KLP_SHADOW_BATCH];
 	unsigned long chains[KLP_SHADOW_BATCH];
-	unsigned long next, seen = 0;
+	unsigned long next, end = min(*chain + 1024, 1UL << from->bits), seen = 0;
 	unsigned int n = 0, i = 0, budget;
 
 	/* What has been found must not be freed before it has been moved. */
 	rcu_read_lock();
-	for (next = *chain; next <= from->mask && next < *chain + 1024 && seen < KLP_SHADOW_BATCH;
-	     next++) {
+	for (next = *chain; next < end && seen < KLP_SHADOW_BATCH; next++) {
 		chains[n] = next;
 		last[n] = klp_shadow_last(&from->chains[next], &seen);
 		if (last[n])
@@ -270,10 +281,10 @@ static bool klp_shadow_move_some(struct klp_shadow_table *from, struct klp_shado
 	}
 	rcu_read_unlock();
 
-	return *chain <= from->mask;
+	return *chain < 1UL << from->bits;
 }
 
-static noinline struct klp_shadow_table *klp_shadow_table_new(unsigned long chains)
+static noinline struct klp_shadow_table *klp_shadow_table_new(unsigned int bits)
 {
 	struct klp_shadow_table *table;
 	unsigned long i;
@@ -282,17 +293,17 @@ static noinline struct klp_shadow_table *klp_shadow_table_new(unsigned long chai
 	 * Nobody has the smallest in use: the last resize away from it has ended.
 	 * For another one, no process needs to be killed.
 	 */
-	if (chains == KLP_SHADOW_MIN_CHAINS)
+	if (bits == KLP_SHADOW_MIN_BITS)
 		table = &klp_shadow_smallest;
 	else
-		table = kvmalloc(struct_size(table, chains, chains),
-				 GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+		table = kvmalloc(struct_size(table, chains, 1UL << bits),
+				 GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	if (!table)
 		return NULL;
 
-	table->mask = chains - 1;
+	table->bits = bits;
 	RCU_INIT_POINTER(table->future, NULL);
-	for (i = 0; i < chains; i++) {
+	for (i = 0; i < 1UL << bits; i++) {
 		table->chains[i].first = KLP_SHADOW_END(table);
 		if (!(i % 4096))
 			cond_resched();
@@ -308,26 +319,27 @@ static DECLARE_DELAYED_WORK(klp_shadow_resize_work, klp_shadow_resize);
 static void klp_shadow_resize(struct work_struct *work)
 {
 	struct klp_shadow_table *from, *to;
-	unsigned long chain, chains, count;
+	unsigned long chain, count;
+	unsigned int bits;
 	bool more;
 
 	for (;;) {
 		/* Nobody but this work writes it. */
-		from = rcu_dereference_protected(klp_shadow_root.table, true);
+		from = rcu_dereference_protected(klp_shadow_table, true);
 
 		spin_lock_irq(&klp_shadow_lock);
-		chains = klp_shadow_wanted_chains();
+		bits = klp_shadow_wanted_bits();
 		count = klp_shadow_count;
-		if (chains == from->mask + 1)
+		if (bits == from->bits)
 			WRITE_ONCE(klp_shadow_state, KLP_SHADOW_FITS);
 		spin_unlock_irq(&klp_shadow_lock);
-		if (chains == from->mask + 1)
+		if (bits == from->bits)
 			return;
 
-		to = klp_shadow_table_new(chains);
+		to = klp_shadow_table_new(bits);
 		if (!to) {
 			/* Longer chains meanwhile, nothing worse. */
-			pr_debug("no memory for %lu chains of shadow variables\n", chains);
+			pr_debug("no memory for %lu chains of shadow variables\n", 1UL << bits);
 			queue_delayed_work(klp_shadow_wq, &klp_shadow_resize_work, HZ);
 			return;
 		}
@@ -343,13 +355,13 @@ static void klp_shadow_resize(struct work_struct *work)
 		} while (more);
 
 		spin_lock_irq(&klp_shadow_lock);
-		rcu_assign_pointer(klp_shadow_root.table, to);
+		rcu_assign_pointer(klp_shadow_table, to);
 		spin_unlock_irq(&klp_shadow_lock);
 
 		/* Lookups that began with @from still walk it. [resize-free+get] */
 		synchronize_rcu();
 		pr_debug("shadow variables moved from %lu to %lu chains, there were %lu\n",
-			 from->mask + 1, chains, count);
+			 1UL << from->bits, 1UL << bits, count);
 		if (from != &klp_shadow_smallest)
 			kvfree(from);
 	}
@@ -385,16 +397,6 @@ void klp_shadow_table_resize_if_wanted(void)
 
 static int __init klp_shadow_table_init(void)
 {
-	u64 obj_factor = get_random_u64() | 1, id_factor = get_random_u64() | 1;
-
-	spin_lock_irq(&klp_shadow_lock);
-	/* What is there already would not be found any more. */
-	if (!klp_shadow_count) {
-		klp_shadow_root.obj_factor = obj_factor;
-		klp_shadow_root.id_factor = id_factor;
-	}
-	spin_unlock_irq(&klp_shadow_lock);
-
 	klp_shadow_wq = alloc_workqueue("klp_shadow", WQ_UNBOUND, 1);
 	if (!klp_shadow_wq)
 		return -ENOMEM;

@@ -16,12 +16,12 @@
 
 /**
  * struct klp_shadow_table - an array of chains
- * @mask:	number of chains, a power of two, less one; constant
+ * @bits:	binary logarithm of the number of chains; constant
  * @future:	table that the variables are moving to, or NULL; RCU
  * @chains:	written with klp_shadow_lock held, read under RCU
  */
 struct klp_shadow_table {
-	unsigned long mask;
+	unsigned int bits;
 	struct klp_shadow_table __rcu *future;
 	struct hlist_nulls_head chains[];
 };
@@ -29,34 +29,29 @@ struct klp_shadow_table {
 /* The end of each chain of a table. */
 #define KLP_SHADOW_END(table)	((struct hlist_nulls_node *)((void *)(table) + 1))
 
-/**
- * struct klp_shadow_root - where lookups begin
- * @table:	written by the resize work only
- * @obj_factor:	random, like @id_factor, so that no choice of parents and ids
- *		makes long chains; constant while there is anything in the table
- * @id_factor:	see @obj_factor
- */
-struct klp_shadow_root {
-	struct klp_shadow_table __rcu *table;
-	u64 obj_factor;
-	u64 id_factor;
-};
-
-extern struct klp_shadow_root klp_shadow_root;
+/* Where lookups begin; written by the resize work only, with the lock held; RCU. */
+extern struct klp_shadow_table __rcu *klp_shadow_table;
 
 /*
- * Most real variables hang on NULL, so the id has to do as well as the parent.
- * The third multiplication breaks up regular strides, which the others may have
- * turned into few distinct values.
+ * What is hashed. Most real variables hang on NULL, so the id has to do as well as
+ * the parent; it is spread at random, so that parents and ids which both come at
+ * regular strides do not add up to few sums.
  */
-static __always_inline unsigned long klp_shadow_hash(void *obj, unsigned long id)
+static __always_inline u64 klp_shadow_key(void *obj, unsigned long id)
 {
-	u64 hash = (unsigned long)obj * klp_shadow_root.obj_factor + id * klp_shadow_root.id_factor;
+	u64 spread = id * GOLDEN_RATIO_64;
 
-	hash ^= hash >> 32;
-	hash *= GOLDEN_RATIO_64;
+	return (unsigned long)obj + (spread ^ spread >> 32);
+}
 
-	return hash >> 32;
+/*
+ * Multiplying by the golden ratio spreads parents at any stride that is a power of
+ * two, and the objects of slabs, about as well as chance would.
+ */
+static __always_inline struct hlist_nulls_head *
+klp_shadow_chain(struct klp_shadow_table *table, u64 key)
+{
+	return &table->chains[hash_64(key, table->bits)];
 }
 
 /**
@@ -70,15 +65,14 @@ static __always_inline unsigned long klp_shadow_hash(void *obj, unsigned long id
  */
 static __always_inline struct klp_shadow *klp_shadow_table_find(void *obj, unsigned long id)
 {
-	unsigned long hash = klp_shadow_hash(obj, id);
+	u64 key = klp_shadow_key(obj, id);
 	struct klp_shadow_table *table, *end;
 	struct hlist_nulls_node *node;
 	struct klp_shadow *shadow;
 
-	table = rcu_dereference_check(klp_shadow_root.table, lockdep_is_held(&klp_shadow_lock));
+	table = rcu_dereference_check(klp_shadow_table, lockdep_is_held(&klp_shadow_lock));
 	do {
-		hlist_nulls_for_each_entry_rcu(shadow, node, &table->chains[hash & table->mask],
-					       node) {
+		hlist_nulls_for_each_entry_rcu(shadow, node, klp_shadow_chain(table, key), node) {
 			if (shadow->obj == obj && shadow->id == id)
 				return shadow;
 		}
