@@ -1249,7 +1249,7 @@ static unsigned int longest(struct klp_shadow_table *table,
 			    void (*nth)(unsigned long n, unsigned long arg, unsigned long *parent,
 					unsigned long *id), unsigned long arg)
 {
-	unsigned long n, parent = 0x100000000UL, id = ID, max = 0;
+	unsigned long n, parent = 0x100000000UL, id = ID, most = 0;
 
 	for (n = 0; n < 1UL << table->bits; n++)
 		table->chains[n].first = NULL;
@@ -1259,10 +1259,10 @@ static unsigned int longest(struct klp_shadow_table *table,
 		nth(n, arg, &parent, &id);
 		chain = &table->chains[chain_of(table, parent, id)];
 		chain->first = (void *)chain->first + 1;
-		max = max(max, (unsigned long)chain->first);
+		most = max_t(unsigned long, most, (unsigned long)chain->first);
 	}
 
-	return max;
+	return most;
 }
 
 static void nth_parent(unsigned long n, unsigned long shift, unsigned long *parent,

@@ -43,6 +43,7 @@
  */
 #define pr_fmt(fmt) "livepatch: " fmt
 
+#include <linux/bits.h>
 #include <linux/error-injection.h>
 #include <linux/hash.h>
 #include <linux/init.h>
@@ -61,7 +62,7 @@
 
 /* Enough for what most machines ever have, in 2 KiB. */
 #define KLP_SHADOW_MIN_BITS	8
-#define KLP_SHADOW_MIN_CHAINS	(1UL << KLP_SHADOW_MIN_BITS)
+#define KLP_SHADOW_MIN_CHAINS	BIT(KLP_SHADOW_MIN_BITS)
 
 /*
  * The next larger table. The kernel's own has had so many chains ever since;
@@ -311,6 +312,7 @@ static noinline struct klp_shadow_table *klp_shadow_table_new(unsigned int bits)
 
 	return table;
 }
+
 ALLOW_ERROR_INJECTION(klp_shadow_table_new, NULL);
 
 static void klp_shadow_resize(struct work_struct *work);

@@ -33,7 +33,7 @@ await_log()
 # largest(): the most chains that the table had since $mark
 largest()
 {
-	log_since "$mark" | sed -n 's/.*shadow variables moved from [0-9]* to \([0-9]*\) chains.*/\1/p' |
+	log_since "$mark" | sed -nE 's/.*moved from [0-9]+ to ([0-9]+) chains.*/\1/p' |
 		sort -n | tail -n 1
 }
 

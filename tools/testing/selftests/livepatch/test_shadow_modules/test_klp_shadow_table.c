@@ -15,7 +15,7 @@
 #define ID_ABSENT	0x5d030003UL
 #define ID_COLLIDE	0x5d030004UL
 #define ID_OWN		0x5d030100UL	/* and a few more, one for each thread */
-#define ID_OF_BUG(n)	(0x5d0400000UL + ((unsigned long)(n) << 6))
+#define ID_OF_FIX(n)	(0x5d0400000UL + ((unsigned long)(n) << 6))
 
 #define THREADS		8	/* at most */
 #define RESIDENTS	64
@@ -167,8 +167,8 @@ static void test_resize(void)
 	      "G1 lookups meanwhile find what there is: %ld looks, %ld lost, %ld ghosts",
 	      atomic_long_read(&looks), atomic_long_read(&lost), atomic_long_read(&ghosts));
 	check(atomic_long_read(&turns) && !atomic_long_read(&wrong_turns),
-	      "G7 others come and go meanwhile: %ld rounds, %ld times not", atomic_long_read(&turns),
-	      atomic_long_read(&wrong_turns));
+	      "G7 others come and go meanwhile: %ld rounds, %ld times not",
+	      atomic_long_read(&turns), atomic_long_read(&wrong_turns));
 	check(!not_found, "G1 every one of many is found: %lu are not", not_found);
 	check(!left, "G8 none of them stays: %lu do", left);
 	klp_shadow_free_all(ID_RESIDENT, NULL);
@@ -182,11 +182,11 @@ static void test_ids(void)
 
 	not_added = 0;
 	for (i = 0; i < ids; i++) {
-		add(NULL, ID_OF_BUG(i), i);
+		add(NULL, ID_OF_FIX(i), i);
 		cond_resched();
 	}
 	for (i = 0; i < ids; i++) {
-		missing += !is_there(NULL, ID_OF_BUG(i), i);
+		missing += !is_there(NULL, ID_OF_FIX(i), i);
 		cond_resched();
 	}
 	check(ids && !not_added && !missing, "G9 %lu ids on NULL are found: %lu are not", ids,
@@ -194,14 +194,15 @@ static void test_ids(void)
 
 	for (i = 0; i < ids; i++) {
 		if (i % 2)
-			klp_shadow_free(NULL, ID_OF_BUG(i), NULL);
+			klp_shadow_free(NULL, ID_OF_FIX(i), NULL);
 		else
-			klp_shadow_free_all(ID_OF_BUG(i), NULL);
-		stale += !!klp_shadow_get(NULL, ID_OF_BUG(i));
-		others += i + 1 < ids && !is_there(NULL, ID_OF_BUG(i + 1), i + 1);
+			klp_shadow_free_all(ID_OF_FIX(i), NULL);
+		stale += !!klp_shadow_get(NULL, ID_OF_FIX(i));
+		others += i + 1 < ids && !is_there(NULL, ID_OF_FIX(i + 1), i + 1);
 		cond_resched();
 	}
-	check(!stale && !others, "G8 each goes alone: %lu stay, %lu others are gone", stale, others);
+	check(!stale && !others, "G8 each goes alone: %lu stay, %lu others are gone", stale,
+	      others);
 }
 
 /* --- Parents, and ids, that agree in all but a few bits --- */
