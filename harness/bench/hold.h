@@ -15,6 +15,7 @@ void hold_begin(void);
 void hold_end(enum hold_store store);
 void hold_reset(enum hold_store store);
 u64 hold_longest(enum hold_store store, unsigned long *count);
+u64 hold_all_but(enum hold_store store, unsigned int one_in);
 void hold_nothing(unsigned long count);
 
 #ifdef HOLD_STORE

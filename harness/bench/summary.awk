@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # From the benchmark's raw lines to one line for each operation, store, number of
 # CPUs and of variables: the median of its rounds, with quartiles and extremes.
-# Nanoseconds for each operation and CPU; for "hold..." nanoseconds of the longest
-# hold, for "free_all" of the whole call, for "memory" bytes for each variable.
+# Nanoseconds for each operation and CPU; for "hold..." and "most..." nanoseconds of
+# a hold, for "free_all" of the whole call, for "memory" bytes for each variable.
 
 BEGIN {
 	FS = OFS = ","
@@ -15,7 +15,7 @@ BEGIN {
 	key = $1 OFS $2 OFS $3 OFS $4
 	if (!(key in rounds))
 		keys[++nr] = key
-	whole = $1 ~ /^(hold|free_all)/
+	whole = $1 ~ /^(hold|most|free_all)/
 	values[key, ++rounds[key]] = whole ? $7 : $7 * $3 / $6
 }
 

@@ -88,7 +88,7 @@ static struct census take_census(void)
 	spin_lock_irqsave(&klp_shadow_lock, flags);
 	table = rcu_dereference_protected(klp_shadow_table, lockdep_is_held(&klp_shadow_lock));
 	while (table) {
-		for (i = 0; i < 1UL << table->bits; i++) {
+		for (i = 0; i < BIT(klp_shadow_bits(table)); i++) {
 			hlist_nulls_for_each_entry(shadow, node, &table->chains[i], node) {
 				if (shadow->obj == record_parent)
 					census.records++;
@@ -130,7 +130,7 @@ static unsigned long chains(void)
 
 	rcu_read_lock();
 	table = rcu_dereference(klp_shadow_table);
-	n = rcu_access_pointer(table->future) ? 0 : 1UL << table->bits;
+	n = rcu_access_pointer(table->future) ? 0 : BIT(klp_shadow_bits(table));
 	rcu_read_unlock();
 
 	return n;
@@ -1199,9 +1199,9 @@ static struct klp_shadow_table *empty_table(struct kunit *test, unsigned int bit
 {
 	struct klp_shadow_table *table;
 
-	table = kunit_kzalloc(test, struct_size(table, chains, 1UL << bits), GFP_KERNEL);
+	table = kunit_kzalloc(test, struct_size(table, chains, BIT(bits)), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, table);
-	table->bits = bits;
+	table->shift = 64 - bits;
 
 	return table;
 }
@@ -1209,7 +1209,7 @@ static struct klp_shadow_table *empty_table(struct kunit *test, unsigned int bit
 static unsigned long chain_of(struct klp_shadow_table *table, unsigned long parent,
 			      unsigned long id)
 {
-	return klp_shadow_chain(table, klp_shadow_key((void *)parent, id)) - table->chains;
+	return klp_shadow_chain(table, klp_shadow_hash((void *)parent, id)) - table->chains;
 }
 
 /* Parents that share a chain: each is found, whichever others are removed. */
@@ -1251,9 +1251,9 @@ static unsigned int longest(struct klp_shadow_table *table,
 {
 	unsigned long n, parent = 0x100000000UL, id = ID, most = 0;
 
-	for (n = 0; n < 1UL << table->bits; n++)
+	for (n = 0; n < BIT(klp_shadow_bits(table)); n++)
 		table->chains[n].first = NULL;
-	for (n = 0; n < 1UL << table->bits; n++) {
+	for (n = 0; n < BIT(klp_shadow_bits(table)); n++) {
 		struct hlist_nulls_head *chain;
 
 		nth(n, arg, &parent, &id);

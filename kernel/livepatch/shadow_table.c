@@ -71,7 +71,7 @@
 #define KLP_SHADOW_NEXT_BITS	12
 
 static struct klp_shadow_table klp_shadow_smallest = {
-	.bits = KLP_SHADOW_MIN_BITS,
+	.shift = 64 - KLP_SHADOW_MIN_BITS,
 	.chains = {
 		[0 ... KLP_SHADOW_MIN_CHAINS - 1] = { KLP_SHADOW_END(&klp_shadow_smallest) },
 	},
@@ -102,7 +102,7 @@ static struct workqueue_struct *klp_shadow_wq __ro_after_init;
 static struct hlist_nulls_head *klp_shadow_chain_of(struct klp_shadow_table *table,
 						    struct klp_shadow *shadow)
 {
-	return klp_shadow_chain(table, klp_shadow_key(shadow->obj, shadow->id));
+	return klp_shadow_chain(table, klp_shadow_hash(shadow->obj, shadow->id));
 }
 
 /* The table that variables are added to. */
@@ -120,7 +120,7 @@ static struct klp_shadow_table *klp_shadow_newest_table(void)
 /* How many variables a table is made for. */
 static unsigned long klp_shadow_capacity(unsigned int bits)
 {
-	return bits == KLP_SHADOW_MIN_BITS ? KLP_SHADOW_MIN_CHAINS / 4 : 1UL << bits;
+	return bits == KLP_SHADOW_MIN_BITS ? KLP_SHADOW_MIN_CHAINS / 4 : BIT(bits);
 }
 
 /*
@@ -131,7 +131,7 @@ static unsigned long klp_shadow_capacity(unsigned int bits)
 static unsigned int klp_shadow_wanted_bits(void)
 	__must_hold(&klp_shadow_lock)
 {
-	unsigned int bits = klp_shadow_newest_table()->bits;
+	unsigned int bits = klp_shadow_bits(klp_shadow_newest_table());
 	unsigned int smaller = bits > KLP_SHADOW_NEXT_BITS ? bits - 1 : KLP_SHADOW_MIN_BITS;
 
 	lockdep_assert_held(&klp_shadow_lock);
@@ -150,7 +150,7 @@ static void klp_shadow_count_add(long n)
 {
 	klp_shadow_count += n;
 	if (READ_ONCE(klp_shadow_state) == KLP_SHADOW_FITS &&
-	    klp_shadow_wanted_bits() != klp_shadow_newest_table()->bits)
+	    klp_shadow_wanted_bits() != klp_shadow_bits(klp_shadow_newest_table()))
 		WRITE_ONCE(klp_shadow_state, KLP_SHADOW_WANTS_RESIZE);
 }
 
@@ -253,7 +253,7 @@ static bool klp_shadow_move_some(struct klp_shadow_table *from, struct klp_shado
 {
 	struct hlist_nulls_node *last[KLP_SHADOW_BATCH];
 	unsigned long chains[KLP_SHADOW_BATCH];
-	unsigned long next, end = min(*chain + 1024, 1UL << from->bits), seen = 0;
+	unsigned long next, end = min(*chain + 1024, BIT(klp_shadow_bits(from))), seen = 0;
 	unsigned int n = 0, i = 0, budget;
 
 	/* What has been found must not be freed before it has been moved. */
@@ -282,7 +282,7 @@ static bool klp_shadow_move_some(struct klp_shadow_table *from, struct klp_shado
 	}
 	rcu_read_unlock();
 
-	return *chain < 1UL << from->bits;
+	return *chain < BIT(klp_shadow_bits(from));
 }
 
 static noinline struct klp_shadow_table *klp_shadow_table_new(unsigned int bits)
@@ -297,14 +297,14 @@ static noinline struct klp_shadow_table *klp_shadow_table_new(unsigned int bits)
 	if (bits == KLP_SHADOW_MIN_BITS)
 		table = &klp_shadow_smallest;
 	else
-		table = kvmalloc(struct_size(table, chains, 1UL << bits),
+		table = kvmalloc(struct_size(table, chains, BIT(bits)),
 				 GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	if (!table)
 		return NULL;
 
-	table->bits = bits;
+	table->shift = 64 - bits;
 	RCU_INIT_POINTER(table->future, NULL);
-	for (i = 0; i < 1UL << bits; i++) {
+	for (i = 0; i < BIT(bits); i++) {
 		table->chains[i].first = KLP_SHADOW_END(table);
 		if (!(i % 4096))
 			cond_resched();
@@ -332,16 +332,16 @@ static void klp_shadow_resize(struct work_struct *work)
 		spin_lock_irq(&klp_shadow_lock);
 		bits = klp_shadow_wanted_bits();
 		count = klp_shadow_count;
-		if (bits == from->bits)
+		if (bits == klp_shadow_bits(from))
 			WRITE_ONCE(klp_shadow_state, KLP_SHADOW_FITS);
 		spin_unlock_irq(&klp_shadow_lock);
-		if (bits == from->bits)
+		if (bits == klp_shadow_bits(from))
 			return;
 
 		to = klp_shadow_table_new(bits);
 		if (!to) {
 			/* Longer chains meanwhile, nothing worse. */
-			pr_debug("no memory for %lu chains of shadow variables\n", 1UL << bits);
+			pr_debug("no memory for %lu chains of shadow variables\n", BIT(bits));
 			queue_delayed_work(klp_shadow_wq, &klp_shadow_resize_work, HZ);
 			return;
 		}
@@ -363,7 +363,7 @@ static void klp_shadow_resize(struct work_struct *work)
 		/* Lookups that began with @from still walk it. [resize-free+get] */
 		synchronize_rcu();
 		pr_debug("shadow variables moved from %lu to %lu chains, there were %lu\n",
-			 1UL << from->bits, 1UL << bits, count);
+			 BIT(klp_shadow_bits(from)), BIT(bits), count);
 		if (from != &klp_shadow_smallest)
 			kvfree(from);
 	}

@@ -16,12 +16,12 @@
 
 /**
  * struct klp_shadow_table - an array of chains
- * @bits:	binary logarithm of the number of chains; constant
+ * @shift:	what of a hash is not the number of a chain; constant
  * @future:	table that the variables are moving to, or NULL; RCU
  * @chains:	written with klp_shadow_lock held, read under RCU
  */
 struct klp_shadow_table {
-	unsigned int bits;
+	unsigned int shift;
 	struct klp_shadow_table __rcu *future;
 	struct hlist_nulls_head chains[];
 };
@@ -33,25 +33,26 @@ struct klp_shadow_table {
 extern struct klp_shadow_table __rcu *klp_shadow_table;
 
 /*
- * What is hashed. Most real variables hang on NULL, so the id has to do as well as
- * the parent; it is spread at random, so that parents and ids which both come at
- * regular strides do not add up to few sums.
+ * Most real variables hang on NULL, so the id has to do as well as the parent. The
+ * golden ratio spreads parents at any stride that is a power of two, and the
+ * objects of slabs, about as well as chance would; so does the other number for
+ * ids, and both together for a few ids on each of many parents.
  */
-static __always_inline u64 klp_shadow_key(void *obj, unsigned long id)
+static __always_inline u64 klp_shadow_hash(void *obj, unsigned long id)
 {
-	u64 spread = id * GOLDEN_RATIO_64;
-
-	return (unsigned long)obj + (spread ^ spread >> 32);
+	return (unsigned long)obj * GOLDEN_RATIO_64 + id * 0xd6e8feb86659fd93ULL;
 }
 
-/*
- * Multiplying by the golden ratio spreads parents at any stride that is a power of
- * two, and the objects of slabs, about as well as chance would.
- */
 static __always_inline struct hlist_nulls_head *
-klp_shadow_chain(struct klp_shadow_table *table, u64 key)
+klp_shadow_chain(struct klp_shadow_table *table, u64 hash)
 {
-	return &table->chains[hash_64(key, table->bits)];
+	return &table->chains[hash >> table->shift];
+}
+
+/* The binary logarithm of the number of chains. */
+static inline unsigned int klp_shadow_bits(const struct klp_shadow_table *table)
+{
+	return 64 - table->shift;
 }
 
 /**
@@ -65,14 +66,14 @@ klp_shadow_chain(struct klp_shadow_table *table, u64 key)
  */
 static __always_inline struct klp_shadow *klp_shadow_table_find(void *obj, unsigned long id)
 {
-	u64 key = klp_shadow_key(obj, id);
+	u64 hash = klp_shadow_hash(obj, id);
 	struct klp_shadow_table *table, *end;
 	struct hlist_nulls_node *node;
 	struct klp_shadow *shadow;
 
 	table = rcu_dereference_check(klp_shadow_table, lockdep_is_held(&klp_shadow_lock));
 	do {
-		hlist_nulls_for_each_entry_rcu(shadow, node, klp_shadow_chain(table, key), node) {
+		hlist_nulls_for_each_entry_rcu(shadow, node, klp_shadow_chain(table, hash), node) {
 			if (shadow->obj == obj && shadow->id == id)
 				return shadow;
 		}
