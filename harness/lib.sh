@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# What the scripts of the harness share. Source it; it sets TOP, BUILD, LINE.
+# What the scripts of the harness share. Source it; it sets TOP and BUILD.
 
 set -euo pipefail
 export LC_ALL=C
@@ -78,4 +78,12 @@ set_line()
 	fi
 	[[ $LINE =~ ^[0-9]+\.[0-9]+$ ]] ||
 		die "KERNEL=$LINE is not a kernel line: give one such as KERNEL=6.12"
+}
+
+# set_dir(): where the line's kernel is built and logged, into DIR: the one of
+# 'make kernel', unless VARIANT in the environment names another.
+set_dir()
+{
+	# shellcheck disable=SC2034  # for those who call this
+	DIR=$BUILD/$LINE${VARIANT:+/$VARIANT}
 }

@@ -42,7 +42,7 @@ module_sources()
 {
 	local f
 
-	for f in "$TOP"/harness/bench/{Makefile,*.[ch]}; do
+	for f in "$TOP"/harness/bench/{Makefile,*.[ch]} "$TOP/harness/kernel/copy.h"; do
 		cmp -s "$f" "$module/${f##*/}" || cp "$f" "$module/"
 	done
 }

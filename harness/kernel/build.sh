@@ -1,29 +1,35 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> [VARIANT=<name>] build.sh [MAKE-VARIABLE=VALUE...]
+# Usage: KERNEL=<line> [VARIANT=<name>] build.sh [FRAGMENT...] [MAKE-VARIABLE=VALUE...]
 #
 # Configures and builds the overlaid kernel of a line, its modules and its
 # livepatch selftests in build/<line>/obj, and installs what a VM needs of them
-# into build/<line>/install. A variant has x86_64-<name>.config on top, and its own
-# directories, in build/<line>/<name>.
+# into build/<line>/install; a variant, whose further options the fragments are,
+# in build/<line>/<name>.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 set_line
-dir=$BUILD/$LINE${VARIANT:+/$VARIANT}
+set_dir
 src=$BUILD/$LINE/src
-obj=$dir/obj
-install=$dir/install
-log=$dir/build.log
-variables=("$@")
+obj=$DIR/obj
+install=$DIR/install
+log=$DIR/build.log
 # shellcheck source=SCRIPTDIR/kbuild.sh
 . "$TOP/harness/kernel/kbuild.sh"
 
 "$TOP/harness/source.sh"
 mapfile -t fragments < <(fragments x86_64)
-[[ -z ${VARIANT:-} ]] || fragments+=("$TOP/harness/kernel/x86_64-$VARIANT.config")
-what="Linux $LINE${VARIANT:+ for $VARIANT}"
+variables=()
+for argument; do
+	if [[ $argument == *=* ]]; then
+		variables+=("$argument")
+	else
+		fragments+=("$argument")
+	fi
+done
+what="Linux $LINE${VARIANT:+ ($VARIANT)}"
 
 # kmake(arg...): the kernel's make
 kmake()

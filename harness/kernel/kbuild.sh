@@ -18,6 +18,14 @@ fragments()
 	done
 }
 
+# unmet(file...): what its lines #CHECK#CONFIG_... say, options that are to follow
+# from others, but $obj/.config has not
+unmet()
+{
+	# shellcheck disable=SC2154  # obj is the caller's
+	sed -n 's/^#CHECK#\(CONFIG_[^[:space:]]*\).*/\1/p' "$@" | grep -vxFf "$obj/.config" | tr '\n' ' ' || :
+}
+
 # configure(what, fragment...): tinyconfig and the fragments make a .config, each
 # option of which it must have
 configure()
@@ -43,7 +51,7 @@ configure()
 		sed -n 's/=n$//p' "$obj/fragment" | while read -r option; do
 			! grep -q "^$option=" "$obj/.config" || echo "$option=n"
 		done
-	} | tr '\n' ' ')
+	} | tr '\n' ' ')$(unmet "$@")
 	[[ -z $missing ]] || die "$what does not take these options: $missing(see ${*: -1})"
 	cp "$obj/fragment" "$obj/fragment.done"
 }

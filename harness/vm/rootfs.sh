@@ -15,7 +15,7 @@ image=$BUILD/rootfs.ext2
 log=$BUILD/rootfs.log
 # shellcheck source=/dev/null
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-recipe=$(sha256sum "$0" "$TOP/harness/vm/init.sh")
+recipe=$(cat "$0" "$TOP/harness/vm/init.sh" | sha256sum)
 
 mkdir -p "$BUILD"
 if [[ -f $image && $(cat "$image.recipe" 2>/dev/null) == "$recipe" ]]; then

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> vm.sh [-t SECONDS] [-a 'KERNEL ARGUMENT...'] JOB
-#        KERNEL=<line> vm.sh -i
+# Usage: KERNEL=<line> [VARIANT=<name>] vm.sh [-t SECONDS] [-a 'KERNEL ARGUMENT...']
+#                [-p DIRECTORY] JOB
+#        KERNEL=<line> [VARIANT=<name>] vm.sh -i
 #
 # Boots the built kernel of a line in QEMU and runs the script JOB there, as
-# root, with the line's modules and selftests at hand. Shows what JOB prints and
-# succeeds if JOB does, the kernel's log has nothing bad in it and nothing has
-# leaked. With -i: an interactive shell instead.
+# root, with the line's modules and selftests at hand, and what is in DIRECTORY.
+# Shows what JOB prints and succeeds if JOB does, the kernel's log has nothing bad
+# in it and nothing has leaked. With -i: an interactive shell instead.
 #
 # The guest's verdict comes by a serial port of its own, as the last thing it
 # does. No verdict is a failure.
@@ -16,13 +17,15 @@
 
 limit=600
 append=
+extra=
 interactive=
-while getopts t:a:i option; do
+while getopts t:a:p:i option; do
 	case $option in
 	t) limit=$OPTARG ;;
 	a) append=$OPTARG ;;
+	p) extra=$OPTARG ;;
 	i) interactive=1 ;;
-	*) die "usage: vm.sh [-t SECONDS] [-a 'KERNEL ARGUMENT...'] JOB | -i" ;;
+	*) die "usage: vm.sh [-t SECONDS] [-a 'KERNEL ARGUMENT...'] [-p DIRECTORY] JOB | -i" ;;
 	esac
 done
 shift $((OPTIND - 1))
@@ -30,12 +33,12 @@ job=${1:-}
 [[ $interactive || -f $job ]] || die "no such job: '$job'"
 
 set_line
-dir=$BUILD/$LINE
-image=$dir/obj/arch/x86/boot/bzImage
-[[ -f $image ]] || die "no kernel in $dir/obj: 'make kernel KERNEL=$LINE' builds one"
+set_dir
+image=$DIR/obj/arch/x86/boot/bzImage
+[[ -f $image ]] || die "no kernel in $DIR/obj: 'make kernel KERNEL=$LINE' builds one"
 command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing: 'make setup' installs it"
 name=$(basename "${job:-shell}" .sh)
-log=${VM_LOG:-$dir/logs/$name}
+log=${VM_LOG:-$DIR/logs/$name}
 mkdir -p "${log%/*}"
 rm -f "$log".{console,out,verdict}
 
@@ -54,7 +57,8 @@ payload()
 		ln -s judge.sh "$work/payload/run"
 		cp "$job" "$work/payload/job"
 	fi
-	tar -c --owner=0 --group=0 -b 128 -f "$work/payload.tar" -C "$work/payload" . -C "$dir/install" .
+	[[ -z $extra ]] || cp -r "$extra/." "$work/payload/"
+	tar -c --owner=0 --group=0 -b 128 -f "$work/payload.tar" -C "$work/payload" . -C "$DIR/install" .
 }
 
 # boot(accelerator): start QEMU in the background

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Included before all else of a store's source file that is compiled into the
- * benchmark: gives its public functions the prefix COPY, exports nothing and
- * makes its initcalls functions to be called by hand.
+ * Included before all else of a store's source file that is compiled into a
+ * module, beside the kernel's own store: gives its public functions the prefix
+ * COPY, exports nothing and makes its initcalls functions to be called by hand.
  */
-#ifndef _KLP_SHADOW_BENCH_COPY_H
-#define _KLP_SHADOW_BENCH_COPY_H
+#ifndef _KLP_SHADOW_COPY_H
+#define _KLP_SHADOW_COPY_H
 
 #define COPY_PASTE(prefix, name)	prefix ## name
 #define COPY_EXPAND(prefix, name)	COPY_PASTE(prefix, name)
@@ -58,4 +58,4 @@
 #define device_initcall(fn)	COPY_NO_INIT(fn)
 #define late_initcall(fn)	COPY_NO_INIT(fn)
 
-#endif /* _KLP_SHADOW_BENCH_COPY_H */
+#endif /* _KLP_SHADOW_COPY_H */
