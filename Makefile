@@ -2,6 +2,8 @@
 # The front door. KERNEL=<line> chooses another kernel than this Debian's own.
 
 export KERNEL QUICK
+SCENARIOS = NORMAL
+SECONDS = 30
 
 help:
 	@echo 'make demo                 boot a kernel with the store and watch livepatches use it'
@@ -11,6 +13,9 @@ help:
 	@echo 'make compile              compile the store, samples and test modules with W=1'
 	@echo 'make litmus               the litmus tests, with herd7 and the kernel'\''s memory model'
 	@echo 'make kunit                the KUnit suite on user-mode Linux: seconds, once built'
+	@echo 'make torture              all calls at once; SCENARIOS="..."|all, SECONDS=<n> for each'
+	@echo 'make busted               broken stores that the tests must notice'
+	@echo 'make coverage             which lines of the store its tests reach'
 	@echo 'make bench                measure the store beside the kernel'\''s own; QUICK=1 is short'
 	@echo 'make bench-vm             the same in the VM, small: that it works there'
 	@echo 'make shell                an interactive shell in the VM'
@@ -48,6 +53,15 @@ litmus: setup
 kunit: setup
 	@harness/kunit.sh
 
+torture: setup
+	@harness/torture/torture.sh '$(SECONDS)' $(SCENARIOS)
+
+busted: setup
+	@harness/busted/busted.sh $(VARIANTS)
+
+coverage: setup
+	@harness/coverage.sh
+
 bench: setup
 	@harness/setup.sh gnuplot-nox
 	@harness/bench/bench.sh
@@ -64,4 +78,5 @@ overlay:
 clean:
 	@rm -rf build
 
-.PHONY: help setup kernel demo test check compile litmus kunit bench bench-vm shell overlay clean
+.PHONY: help setup kernel demo test check compile litmus kunit torture busted coverage \
+	bench bench-vm shell overlay clean

@@ -219,6 +219,20 @@ refuses "kunit: passes, with a bad line" 'the kernel says: BUG: KASAN' "${judge[
 : >"$work/console"
 refuses "kunit: nothing at all" 'no test was run' "${judge[@]}"
 
+# --- Torture ---
+
+torture=$TOP/harness/torture/torture.sh
+refuses "torture: no such scenario" "no scenario 'NIGHTMARE'; there are: .*NORMAL" "$torture" 5 NIGHTMARE
+refuses "torture: no scenario" 'no scenario given.*NORMAL' "$torture" 5
+refuses "torture: SECONDS is not a number" 'SECONDS=soon is not a number' "$torture" soon NORMAL
+mkdir "$work/obj"
+echo '# CONFIG_PREEMPT is not set' >"$work/obj/.config"
+# shellcheck disable=SC2016  # the other shell's
+refuses "torture: an option that a scenario needs is not there" \
+	'NORMAL: the kernel in .*/obj has not: .*CONFIG_PREEMPT=y' \
+	bash -c '. "$1/harness/lib.sh"; . "$1/harness/torture/scenario.sh"; obj=$2; must_have NORMAL' \
+	- "$TOP" "$work/obj"
+
 # --- A VM that goes wrong ---
 
 # vm(description, regex, job, option...)

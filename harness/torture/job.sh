@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# In the VM: loads the torture module with the parameters that are on the kernel's
+# command line (shadow_torture.<name>=<value>), does what klp_meanwhile= says
+# there, waits for the module's verdict and removes it.
+#
+# The module is the kernel's own, or else /payload/shadow_torture.ko, a copy that
+# has a store of its own and cannot be removed.
+
+read -ra words </proc/cmdline
+copy=/payload/shadow_torture.ko
+
+# meanwhile_hotplug(): take a processor away and bring it back
+meanwhile_hotplug()
+{
+	local times=0 online=/sys/devices/system/cpu/cpu1/online
+
+	while [[ ! -e /tmp/over ]]; do
+		echo 0 >$online && sleep 0.3 && echo 1 >$online && sleep 0.3 || exit 1
+		times=$((times + 1))
+	done
+	echo "cpu1 went and came back $times times"
+	((times))
+}
+
+# meanwhile_failslab(): let allocations fail in threads that must take it
+meanwhile_failslab()
+{
+	local comm name dir=/sys/kernel/debug/failslab
+
+	echo N >$dir/ignore-gfp-wait
+	echo 0 >$dir/verbose
+	echo -1 >$dir/times
+	echo 20 >$dir/probability
+	echo Y >$dir/task-filter
+	while [[ ! -e /tmp/over ]]; do
+		for comm in /proc/[0-9]*/comm; do
+			read -r name 2>/dev/null <"$comm" || continue
+			case $name in
+			torture_*|kworker/u*) echo 1 2>/dev/null >"${comm%comm}make-it-fail" ;;
+			esac
+		done
+		sleep 0.5
+	done
+	echo 0 >$dir/probability
+}
+
+# meanwhile_kcsan(): have it report what happens in our functions, and only that
+meanwhile_kcsan()
+{
+	local function file=/sys/kernel/debug/kcsan
+
+	sed -nE 's/^[^ ]* [tT] ((klp_shadow|torture)[^[:space:]]*).*/\1/p' /proc/kallsyms |
+		while read -r function; do
+			echo "!$function" >$file
+		done
+	echo whitelist >$file
+	echo on >$file
+}
+
+verdict()
+{
+	dmesg | grep -o 'shadow_torture: \(SUCCESS\|FAILURE\).*'
+}
+
+module=$copy
+[[ -e $module ]] || module=$(modinfo -n shadow_torture) || exit
+parameters=() meanwhile=true
+for word in "${words[@]}"; do
+	case $word in
+	shadow_torture.*) parameters+=("${word#*.}") ;;
+	klp_meanwhile=*) meanwhile=meanwhile_${word#*=} ;;
+	esac
+done
+insmod "$module" "${parameters[@]}" || exit
+$meanwhile &
+until verdict; do
+	sleep 1
+done
+touch /tmp/over
+wait $! || exit
+dmesg | sed -n 's/.*shadow_torture: \(mistake\|[0-9]* s,\)/\1/p' | tail -n 20
+[[ -e $copy ]] || rmmod shadow_torture || exit
+verdict | grep -q SUCCESS

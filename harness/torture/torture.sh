@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: KERNEL=<line> torture.sh SECONDS SCENARIO...|all
+#
+# Tortures the store for so long in each scenario, a file in scenarios/: builds
+# the kernel that the scenario names, boots it, loads the torture module, and
+# looks at its verdict, the kernel's log and for leaks. One TAP line for each
+# scenario; succeeds if all do.
+
+# shellcheck source=SCRIPTDIR/../lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=SCRIPTDIR/scenario.sh
+. "$TOP/harness/torture/scenario.sh"
+
+set_seconds "${1:-}"
+shift
+scenarios=("$@")
+[[ ${scenarios[*]} != all ]] || scenarios=("${SCENARIOS[@]}")
+((${#scenarios[@]})) || die "no scenario given: SCENARIOS=all, or some of: ${SCENARIOS[*]}"
+for scenario in "${scenarios[@]}"; do
+	must_exist "$scenario"
+done
+set_line
+
+# happened(scenario, log): whether what it expects is among the module's counts
+happened()
+{
+	local expect
+
+	expect=$(field "$1" expect)
+	[[ -z $expect ]] || grep -qE "^[0-9]+ s,.* $expect [1-9]" "$2" ||
+		{ echo "torture: $expect: none" >>"$2"; return 1; }
+}
+
+"$TOP/harness/vm/rootfs.sh"
+count=0 failed=0
+for scenario in "${scenarios[@]}"; do
+	kernel "$scenario"
+	log=$DIR/logs/torture-$scenario
+	mkdir -p "${log%/*}"
+	start=$SECONDS
+	count=$((count + 1))
+	if VM_LOG=$log "$TOP/harness/vm/vm.sh" -t $((2 * seconds + 300)) -a "$(arguments "$scenario" | tr '\n' ' ')" \
+	   "$TOP/harness/torture/job.sh" >"$log.txt" 2>&1 && happened "$scenario" "$log.txt"; then
+		echo "ok $count torture $scenario"
+	else
+		echo "not ok $count torture $scenario"
+		failed=$((failed + 1))
+		grep -a '^mistake' "$log.txt" | head -n 3 | sed 's/^/# /' || :
+		echo "# $(tail -n 1 "$log.txt")"
+	fi
+	echo "# Linux $LINE${VARIANT:+ ($VARIANT)}, $((SECONDS - start)) s;$(sed -n 's/^[0-9]* s,//p' "$log.txt" | tail -n 1); $log.txt"
+done
+echo "1..$count"
+((failed == 0))

@@ -1,0 +1,1191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Torture of the shadow variables: everything at once, and for as long as one
+ * likes, by the public calls alone.
+ *
+ * What a variable holds follows from its parent, its id and a generation, so
+ * that whoever sees it can tell whether it is whole. The parts are
+ *
+ *  - readers, who look residents up, which are there all the time, and slots;
+ *  - writers, who add and remove the variables of slots. A slot is a pair and a
+ *    sequence number, which tells readers what they have to find;
+ *  - purgers, who remove all variables of an id from all slots;
+ *  - racers, who all add the same pairs at the same time;
+ *  - a filler, who adds thousands and removes them again: the table resizes;
+ *  - callers, who do what readers and writers do, in interrupts.
+ *
+ * Mistakes are counted, in any context and under the store's lock as well. The
+ * main thread tells of them in the log.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/atomic.h>
+#include <linux/bitmap.h>
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+#include <linux/hash.h>
+#include <linux/interrupt.h>
+#include <linux/irq_work.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/livepatch_shadow.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/prandom.h>
+#include <linux/preempt.h>
+#include <linux/random.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+
+static unsigned int duration = 30;
+module_param(duration, uint, 0444);
+MODULE_PARM_DESC(duration, "seconds to run; 0: until the module is removed");
+
+static unsigned long seed;
+module_param(seed, ulong, 0444);
+MODULE_PARM_DESC(seed, "of the random numbers; 0: chooses one");
+
+static unsigned int readers = 2;
+module_param(readers, uint, 0444);
+MODULE_PARM_DESC(readers, "threads that look variables up");
+
+static unsigned int writers = 2;
+module_param(writers, uint, 0444);
+MODULE_PARM_DESC(writers, "threads that add and remove variables");
+
+static unsigned int racers = 2;
+module_param(racers, uint, 0444);
+MODULE_PARM_DESC(racers, "threads that add the same pairs at the same time; 0 or 2 and more");
+
+static unsigned int keys = 32;
+module_param(keys, uint, 0444);
+MODULE_PARM_DESC(keys, "parents, each of which has variables");
+
+static unsigned int ids = 8;
+module_param(ids, uint, 0444);
+MODULE_PARM_DESC(ids, "ids of the variables that come and go");
+
+static unsigned int free_all_ms = 5;
+module_param(free_all_ms, uint, 0444);
+MODULE_PARM_DESC(free_all_ms, "milliseconds between removals of a whole id; 0: none");
+
+static unsigned int hard_callers = 1;
+module_param(hard_callers, uint, 0444);
+MODULE_PARM_DESC(hard_callers, "threads that make calls in hard interrupts");
+
+static unsigned int soft_callers = 1;
+module_param(soft_callers, uint, 0444);
+MODULE_PARM_DESC(soft_callers, "threads that make calls in soft interrupts");
+
+static unsigned int fill = 2000;
+module_param(fill, uint, 0444);
+MODULE_PARM_DESC(fill, "variables to add and remove for resizes of the table; 0: none");
+
+static bool may_fail;
+module_param(may_fail, bool, 0444);
+MODULE_PARM_DESC(may_fail, "memory may be short: failed allocations are no mistake");
+
+#define HEARTBEAT_S	5
+
+/* Like the ids that livepatches make from the number of a bug. */
+#define ID_RESIDENT	(20260701UL << 6)
+#define ID_RACE		(ID_RESIDENT + 1)
+#define ID_FILL		(ID_RESIDENT + 2)
+#define ID_SLOT		(ID_RESIDENT + 1000)
+#define ID_PRIVATE	(ID_RESIDENT + 100000)
+/* Of each thread: more than the store keeps records of that nobody uses. */
+#define PRIVATE_IDS	32
+
+#define RACE_KEYS	4
+#define PURGERS		2
+
+/* === Mistakes and counts === */
+
+enum torture_kind {
+	LOST,
+	STALE,
+	EARLY,
+	LATE,
+	UNZEROED,
+	BROKEN,
+	CHANGED,
+	SECOND,
+	DIFFERENT,
+	TWICE,
+	MISCOUNT,
+	NO_MEMORY,
+	UNBALANCED,
+	IDLE,
+	KINDS
+};
+
+static const char * const torture_kinds[KINDS] = {
+	[LOST] = "a variable that exists is not found",
+	[STALE] = "a variable that does not exist is found",
+	[EARLY] = "a variable is found during its construction",
+	[LATE] = "a variable is found during its destruction",
+	[UNZEROED] = "the data of a new variable is not zero",
+	[BROKEN] = "a variable is not whole",
+	[CHANGED] = "a variable changed while a reader was using it",
+	[SECOND] = "a pair was constructed more than once",
+	[DIFFERENT] = "racers got different variables",
+	[TWICE] = "a variable was destroyed twice",
+	[MISCOUNT] = "free_all removed more or less than there was",
+	[NO_MEMORY] = "an allocation failed",
+	[UNBALANCED] = "constructed and destroyed variables do not balance",
+	[IDLE] = "a part has done nothing",
+};
+
+#define TOLD	3	/* of each kind */
+
+static struct torture_mistake {
+	atomic_t count;
+	struct {
+		void *obj;
+		unsigned long id;
+		unsigned long gen;
+		int cpu;
+		bool known;
+	} first[TOLD];
+	unsigned int told;	/* main thread */
+} torture_mistakes[KINDS];
+
+static void torture_mistake(enum torture_kind kind, void *obj, unsigned long id, unsigned long gen)
+{
+	struct torture_mistake *m = &torture_mistakes[kind];
+	unsigned int n = atomic_inc_return(&m->count) - 1;
+
+	if (n >= TOLD)
+		return;
+	m->first[n].obj = obj;
+	m->first[n].id = id;
+	m->first[n].gen = gen;
+	m->first[n].cpu = raw_smp_processor_id();
+	/* Pairs with torture_tell(): known when all of it is. */
+	smp_store_release(&m->first[n].known, true);
+}
+
+/* Prints what is new. Returns how many there are in all. */
+static unsigned int torture_tell(void)
+{
+	unsigned int kind, sum = 0;
+
+	for (kind = 0; kind < KINDS; kind++) {
+		struct torture_mistake *m = &torture_mistakes[kind];
+
+		sum += atomic_read(&m->count);
+		/* Pairs with torture_mistake(). */
+		while (m->told < TOLD && smp_load_acquire(&m->first[m->told].known)) {
+			pr_err("mistake: %s: <%p, %lx>, generation %ld, CPU %d\n",
+			       torture_kinds[kind], m->first[m->told].obj, m->first[m->told].id,
+			       m->first[m->told].gen, m->first[m->told].cpu);
+			m->told++;
+		}
+	}
+
+	return sum;
+}
+
+enum torture_stat {
+	LOOKUPS,
+	FINDS,
+	ADDS,
+	FREES,
+	FREE_ALLS,
+	RACES,
+	FILLS,
+	HARD_IRQS,
+	SOFT_IRQS,
+	NO_MEMORIES,
+	STATS
+};
+
+static const char * const torture_stats[STATS] = {
+	[LOOKUPS] = "lookups",
+	[FINDS] = "found",
+	[ADDS] = "adds",
+	[FREES] = "frees",
+	[FREE_ALLS] = "free_alls",
+	[RACES] = "races",
+	[FILLS] = "fills",
+	[HARD_IRQS] = "hard interrupts",
+	[SOFT_IRQS] = "soft interrupts",
+	[NO_MEMORIES] = "failed allocations",
+};
+
+/* By processor: shared ones would order what is not meant to be ordered. */
+static DEFINE_PER_CPU(unsigned long [STATS], torture_counts);
+
+static void torture_count(enum torture_stat stat)
+{
+	this_cpu_inc(torture_counts[stat]);
+}
+
+static unsigned long torture_counted(enum torture_stat stat)
+{
+	unsigned long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(torture_counts[stat], cpu));
+
+	return sum;
+}
+
+/* What constructors and destructors have done. */
+static atomic_long_t torture_constructed, torture_destroyed;
+
+/* === Variables === */
+
+/**
+ * struct torture_var - the data of each variable
+ * @obj:	its parent
+ * @id:		its id
+ * @gen:	its generation
+ * @destroyed:	how often; the destructor's own, readers do not look at it
+ * @fill:	written last; follows from what is above, as does its length
+ */
+struct torture_var {
+	void *obj;
+	unsigned long id;
+	unsigned long gen;
+	unsigned long destroyed;
+	unsigned long fill[];
+};
+
+/**
+ * struct torture_birth - for the constructor
+ * @id:		the variable's id
+ * @gen:	its generation
+ * @rnd:	random numbers of who adds it
+ * @ctors:	counts constructions, if not NULL
+ */
+struct torture_birth {
+	unsigned long id;
+	unsigned long gen;
+	struct rnd_state *rnd;
+	atomic_t *ctors;
+};
+
+/* Mostly one of a few small sizes, and now and then a page. */
+static unsigned int torture_words(unsigned long gen)
+{
+	return gen % 61 == 60 ? 500 : 1 + gen % 24;
+}
+
+static size_t torture_size(unsigned long gen)
+{
+	return offsetof(struct torture_var, fill[torture_words(gen)]);
+}
+
+static unsigned long torture_word(void *obj, unsigned long id, unsigned long gen, unsigned int i)
+{
+	return ((unsigned long)obj ^ id * 31) + gen * GOLDEN_RATIO_32 + i + 1;
+}
+
+static bool torture_whole(const struct torture_var *var, void *obj, unsigned long id)
+{
+	unsigned long gen = var->gen;
+	unsigned int i;
+
+	if (var->obj != obj || var->id != id)
+		return false;
+	for (i = 0; i < torture_words(gen); i++) {
+		if (var->fill[i] != torture_word(obj, id, gen, i))
+			return false;
+	}
+
+	return true;
+}
+
+static u32 torture_random(struct rnd_state *rnd, u32 below)
+{
+	return prandom_u32_state(rnd) % below;
+}
+
+/*
+ * Hold a race open. Now and then for long, because the processors of a virtual
+ * machine may not run at the same time; not that long in an interrupt.
+ */
+static void torture_delay(struct rnd_state *rnd, unsigned int often)
+{
+	u32 n = torture_random(rnd, 4096);
+
+	if (n < often && !irqs_disabled() && !in_interrupt())
+		mdelay(1 + n % 2);
+	else if (n < 16 * often)
+		udelay(n % 32);
+}
+
+/* Under the store's lock, like the destructor: count, but do not print. */
+static int torture_ctor(void *obj, void *shadow_data, void *ctor_data)
+{
+	struct torture_birth *birth = ctor_data;
+	struct torture_var *var = shadow_data;
+	unsigned int i, words = torture_words(birth->gen);
+
+	if (var->obj || var->id || var->gen || var->destroyed)
+		torture_mistake(UNZEROED, obj, birth->id, birth->gen);
+	for (i = 0; i < words; i++) {
+		if (var->fill[i]) {
+			torture_mistake(UNZEROED, obj, birth->id, birth->gen);
+			break;
+		}
+	}
+	if (klp_shadow_get(obj, birth->id))
+		torture_mistake(EARLY, obj, birth->id, birth->gen);
+
+	var->obj = obj;
+	var->id = birth->id;
+	var->gen = birth->gen;
+	/* For others to come meanwhile, with what only a broken store lets them see. */
+	if (!torture_random(birth->rnd, birth->ctors ? 8 : 512))
+		mdelay(1);
+	else if (!torture_random(birth->rnd, 8))
+		udelay(5);
+	for (i = 0; i < words; i++)
+		var->fill[i] = torture_word(obj, birth->id, birth->gen, i);
+
+	if (birth->ctors)
+		atomic_inc(birth->ctors);
+	atomic_long_inc(&torture_constructed);
+
+	return 0;
+}
+
+static void torture_dtor(void *obj, void *shadow_data)
+{
+	struct torture_var *var = shadow_data;
+
+	if (var->destroyed++)
+		torture_mistake(TWICE, obj, var->id, var->gen);
+	if (!torture_whole(var, obj, var->id))
+		torture_mistake(BROKEN, obj, var->id, var->gen);
+	if (klp_shadow_get(obj, var->id))
+		torture_mistake(LATE, obj, var->id, var->gen);
+	atomic_long_inc(&torture_destroyed);
+}
+
+/* Add one that does not exist, by one call or the other. */
+static struct torture_var *torture_add(void *obj, unsigned long id, unsigned long gen, gfp_t gfp,
+				       struct rnd_state *rnd)
+{
+	struct torture_birth birth = { .id = id, .gen = gen, .rnd = rnd };
+	struct torture_var *var;
+
+	if (torture_random(rnd, 2))
+		var = klp_shadow_alloc(obj, id, torture_size(gen), gfp, torture_ctor, &birth);
+	else
+		var = klp_shadow_get_or_alloc(obj, id, torture_size(gen), gfp, torture_ctor,
+					      &birth);
+	if (var) {
+		torture_count(ADDS);
+	} else {
+		torture_count(NO_MEMORIES);
+		if (!may_fail)
+			torture_mistake(NO_MEMORY, obj, id, gen);
+	}
+
+	return var;
+}
+
+static void torture_free(void *obj, unsigned long id)
+{
+	klp_shadow_free(obj, id, torture_dtor);
+	torture_count(FREES);
+}
+
+static void torture_free_all(unsigned long id)
+{
+	klp_shadow_free_all(id, torture_dtor);
+	torture_count(FREE_ALLS);
+}
+
+static void *torture_get(void *obj, unsigned long id)
+{
+	void *var = klp_shadow_get(obj, id);
+
+	torture_count(LOOKUPS);
+	if (var)
+		torture_count(FINDS);
+
+	return var;
+}
+
+static void torture_must_exist(void *obj, unsigned long id, void *var, unsigned long gen)
+{
+	if (torture_get(obj, id) != var)
+		torture_mistake(LOST, obj, id, gen);
+}
+
+static void torture_must_not_exist(void *obj, unsigned long id, unsigned long gen)
+{
+	if (torture_get(obj, id))
+		torture_mistake(STALE, obj, id, gen);
+}
+
+/* === Slots === */
+
+/*
+ * A slot's variable is absent, being added, present, being removed: the
+ * sequence number modulo 4. What is above is the generation. Who has made it
+ * odd is the only one who may change it, and adds or removes the variable.
+ */
+#define SEQ_BUSY	1
+#define SEQ_PRESENT	2
+#define SEQ_STATE	3
+#define seq_gen(seq)	((seq) >> 2)
+
+struct torture_slot {
+	atomic_long_t seq;
+};
+
+static struct torture_slot *torture_slots;	/* [ids][keys] */
+static atomic_t *torture_purges;		/* [ids]: removals of the id that are going on */
+static struct torture_var **torture_residents;	/* [keys] */
+static char *torture_parents;			/* [keys][PARENT_SIZE], never looked into */
+
+#define PARENT_SIZE	64
+
+/* Most variables of real livepatches hang on NULL. */
+static void *torture_obj(unsigned int key)
+{
+	return key ? torture_parents + key * PARENT_SIZE : NULL;
+}
+
+static struct torture_slot *torture_slot(unsigned int key, unsigned int i)
+{
+	return &torture_slots[i * keys + key];
+}
+
+/* Become the only one who may change a slot, unless it is not as it was. */
+static bool torture_seize(struct torture_slot *slot, unsigned long seq)
+{
+	return !(seq & SEQ_BUSY) && atomic_long_cmpxchg(&slot->seq, seq, seq + 1) == seq;
+}
+
+static void torture_slot_add(unsigned int key, unsigned int i, unsigned long seq, gfp_t gfp,
+			     struct rnd_state *rnd)
+{
+	struct torture_slot *slot = torture_slot(key, i);
+	unsigned long id = ID_SLOT + i, gen = seq_gen(seq);
+	/* Pairs with torture_purge(): the slot was seized before this is read. */
+	bool purged = atomic_read(&torture_purges[i]);
+	void *obj = torture_obj(key);
+	void *var;
+
+	torture_must_not_exist(obj, id, gen);
+	var = torture_add(obj, id, gen, gfp, rnd);
+	if (!var) {
+		torture_must_not_exist(obj, id, gen);
+	} else if (!purged) {
+		torture_must_exist(obj, id, var, gen);
+	} else {
+		/* It may have been removed already. */
+		torture_free(obj, id);
+		torture_must_not_exist(obj, id, gen);
+		var = NULL;
+	}
+	atomic_long_set_release(&slot->seq, seq + (var ? SEQ_PRESENT : SEQ_STATE + 1));
+}
+
+static void torture_slot_remove(unsigned int key, unsigned int i, unsigned long seq)
+{
+	unsigned long id = ID_SLOT + i;
+	void *obj = torture_obj(key);
+
+	torture_free(obj, id);
+	torture_must_not_exist(obj, id, seq_gen(seq));
+	atomic_long_set_release(&torture_slot(key, i)->seq, seq + SEQ_PRESENT);
+}
+
+static void torture_write(gfp_t gfp, struct rnd_state *rnd)
+{
+	unsigned int key = torture_random(rnd, keys), i = torture_random(rnd, ids);
+	struct torture_slot *slot = torture_slot(key, i);
+	unsigned long seq = atomic_long_read(&slot->seq);
+
+	if (!torture_seize(slot, seq))
+		return;
+	if (seq & SEQ_PRESENT)
+		torture_slot_remove(key, i, seq);
+	else
+		torture_slot_add(key, i, seq, gfp, rnd);
+}
+
+/*
+ * Remove an id from all slots. Who adds one meanwhile sees it by torture_purges
+ * and expects nothing of the variable; who has begun before is waited for.
+ */
+static void torture_purge(unsigned int i, unsigned long *mine)
+{
+	struct torture_slot *slot;
+	unsigned long seq, id = ID_SLOT + i;
+	unsigned int key;
+
+	bitmap_zero(mine, keys);
+	atomic_inc(&torture_purges[i]);
+	smp_mb__after_atomic(); /* Pairs with the cmpxchg before torture_slot_add(). */
+	for (key = 0; key < keys; key++) {
+		slot = torture_slot(key, i);
+		while ((atomic_long_read(&slot->seq) & SEQ_STATE) == SEQ_BUSY)
+			usleep_range(20, 100);
+		seq = atomic_long_read(&slot->seq);
+		/* If not, somebody else is removing it: just as well. */
+		if ((seq & SEQ_STATE) == SEQ_PRESENT && torture_seize(slot, seq))
+			__set_bit(key, mine);
+	}
+
+	torture_free_all(id);
+
+	for_each_set_bit(key, mine, keys) {
+		slot = torture_slot(key, i);
+		seq = atomic_long_read(&slot->seq);
+		torture_must_not_exist(torture_obj(key), id, seq_gen(seq));
+		atomic_long_set_release(&slot->seq, seq + 1);
+	}
+	smp_mb__before_atomic(); /* All is removed before it is said to be over. */
+	atomic_dec(&torture_purges[i]);
+}
+
+/* === Readers === */
+
+/* In an RCU read-side critical section: what was found must stay whole. */
+static void torture_use(struct torture_var *var, void *obj, unsigned long id,
+			struct rnd_state *rnd)
+{
+	unsigned long gen = var->gen;
+
+	if (!torture_whole(var, obj, id)) {
+		torture_mistake(BROKEN, obj, id, gen);
+		return;
+	}
+	torture_delay(rnd, 64);
+	if (READ_ONCE(var->gen) != gen || !torture_whole(var, obj, id))
+		torture_mistake(CHANGED, obj, id, gen);
+}
+
+static void torture_read_resident(struct rnd_state *rnd)
+{
+	unsigned int key = torture_random(rnd, keys);
+	void *obj = torture_obj(key);
+	struct torture_var *var = torture_get(obj, ID_RESIDENT);
+
+	if (!var || var != torture_residents[key])
+		torture_mistake(LOST, obj, ID_RESIDENT, 0);
+	else if (!torture_whole(var, obj, ID_RESIDENT))
+		torture_mistake(BROKEN, obj, ID_RESIDENT, 0);
+}
+
+static void torture_read_slot(struct rnd_state *rnd)
+{
+	unsigned int key = torture_random(rnd, keys), i = torture_random(rnd, ids);
+	struct torture_slot *slot = torture_slot(key, i);
+	unsigned long before, after, id = ID_SLOT + i;
+	void *obj = torture_obj(key);
+	struct torture_var *var;
+
+	rcu_read_lock();
+	before = atomic_long_read_acquire(&slot->seq);
+	var = torture_get(obj, id);
+	smp_rmb(); /* What the lookup saw, then whether it was to be seen. */
+	after = atomic_long_read(&slot->seq);
+
+	if (before == after && (before & SEQ_STATE) == 0 && var)
+		torture_mistake(STALE, obj, id, seq_gen(before));
+	if (before == after && (before & SEQ_STATE) == SEQ_PRESENT && !var)
+		torture_mistake(LOST, obj, id, seq_gen(before));
+	if (var) {
+		/* Of one of the generations that there were meanwhile. */
+		if (var->gen < seq_gen(before) || var->gen > seq_gen(after))
+			torture_mistake(BROKEN, obj, id, seq_gen(before));
+		torture_use(var, obj, id, rnd);
+	}
+	rcu_read_unlock();
+}
+
+static void torture_read(struct rnd_state *rnd)
+{
+	if (torture_random(rnd, 4))
+		torture_read_slot(rnd);
+	else
+		torture_read_resident(rnd);
+}
+
+/* === Threads === */
+
+/**
+ * struct torture_thread - a thread, and what its kind needs
+ * @task:	the thread
+ * @work:	what it does until it is to stop
+ * @index:	which one of all it is
+ * @nr:		which one of its kind it is
+ * @rounds:	what it has done
+ * @rnd:	its random numbers
+ * @irq_rnd:	those of a caller's interrupts
+ * @irq:	a caller's interrupt on its own processor
+ * @tasklet:	a caller's soft interrupt
+ * @soft:	whether a caller wants that
+ * @mine:	a purger's slots
+ */
+struct torture_thread {
+	struct task_struct *task;
+	void (*work)(struct torture_thread *self);
+	unsigned int index;
+	unsigned int nr;
+	unsigned long rounds;
+	struct rnd_state rnd;
+	struct rnd_state irq_rnd;
+	struct irq_work irq;
+	struct tasklet_struct tasklet;
+	bool soft;
+	unsigned long *mine;
+};
+
+static struct torture_thread *torture_threads;
+static unsigned int torture_thread_count;
+static struct task_struct *torture_main_task;
+static bool torture_stop;
+
+static void torture_reader(struct torture_thread *self)
+{
+	/* Readers and writers never rest: they leave room for the others and the user land. */
+	set_user_nice(current, MAX_NICE);
+	while (!READ_ONCE(torture_stop)) {
+		torture_read(&self->rnd);
+		self->rounds++;
+		cond_resched();
+	}
+}
+
+/* All calls, with ids that nobody else uses, in any context. */
+static void torture_private(struct torture_thread *self, struct rnd_state *rnd)
+{
+	unsigned long id = ID_PRIVATE + self->index * PRIVATE_IDS +
+			   torture_random(rnd, PRIVATE_IDS);
+	unsigned long gen = torture_random(rnd, 1000);
+	unsigned int key, n = 1 + torture_random(rnd, min(keys, 4U));
+	void *var;
+
+	for (key = 0; key < n; key++) {
+		void *obj = torture_obj(key);
+
+		torture_must_not_exist(obj, id, gen);
+		var = torture_add(obj, id, gen, GFP_ATOMIC, rnd);
+		if (!var)
+			continue;
+		torture_must_exist(obj, id, var, gen);
+		if (klp_shadow_get_or_alloc(obj, id, 0, GFP_ATOMIC, NULL, NULL) != var)
+			torture_mistake(DIFFERENT, obj, id, gen);
+	}
+	torture_free(torture_obj(0), id);
+	torture_must_not_exist(torture_obj(0), id, gen);
+	torture_free_all(id);
+	for (key = 0; key < n; key++)
+		torture_must_not_exist(torture_obj(key), id, gen);
+}
+
+static void torture_writer(struct torture_thread *self)
+{
+	set_user_nice(current, MAX_NICE);
+	while (!READ_ONCE(torture_stop)) {
+		torture_write(torture_random(&self->rnd, 2) ? GFP_KERNEL : GFP_ATOMIC, &self->rnd);
+		if (!torture_random(&self->rnd, 64))
+			torture_private(self, &self->rnd);
+		torture_delay(&self->rnd, 4);
+		self->rounds++;
+		cond_resched();
+	}
+}
+
+static void torture_purger(struct torture_thread *self)
+{
+	while (!READ_ONCE(torture_stop)) {
+		torture_purge(torture_random(&self->rnd, ids), self->mine);
+		self->rounds++;
+		fsleep(free_all_ms * 1000UL);
+	}
+}
+
+/* --- Racers --- */
+
+static atomic_t race_arrived;
+static atomic_t race_ctors[RACE_KEYS];
+static struct torture_var **race_vars;	/* [racers][RACE_KEYS] */
+static char race_objs[RACE_KEYS];
+static bool race_over;
+
+/* Racers wait for each other here, for the @nth time. */
+static void torture_meet(unsigned int *nth)
+{
+	int all = ++*nth * racers;
+
+	/* Ordered: what one did before it, the others see after it. */
+	if (atomic_inc_return(&race_arrived) == all)
+		return;
+	/* The difference, because it may wrap. */
+	while (atomic_read_acquire(&race_arrived) - all < 0)
+		cond_resched();
+}
+
+/* Between two meetings: nobody else adds or removes the pairs. */
+static void torture_judge_race(unsigned long gen)
+{
+	unsigned int key, i;
+
+	for (key = 0; key < RACE_KEYS; key++) {
+		void *obj = &race_objs[key];
+		struct torture_var *var = torture_get(obj, ID_RACE);
+		int ctors = atomic_xchg(&race_ctors[key], 0);
+
+		for (i = 0; i < racers; i++) {
+			struct torture_var *got = race_vars[i * RACE_KEYS + key];
+
+			if (got ? got != var : !may_fail)
+				torture_mistake(DIFFERENT, obj, ID_RACE, gen);
+		}
+		if (ctors != !!var)
+			torture_mistake(SECOND, obj, ID_RACE, gen);
+		if (var && !torture_whole(var, obj, ID_RACE))
+			torture_mistake(BROKEN, obj, ID_RACE, gen);
+		if (gen % 2)
+			torture_free(obj, ID_RACE);
+	}
+	if (!(gen % 2))
+		torture_free_all(ID_RACE);
+	for (key = 0; key < RACE_KEYS; key++)
+		torture_must_not_exist(&race_objs[key], ID_RACE, gen);
+	torture_count(RACES);
+}
+
+static void torture_racer(struct torture_thread *self)
+{
+	unsigned int key, nth = 0;
+	struct torture_birth birth = { .id = ID_RACE, .rnd = &self->rnd };
+
+	for (;;) {
+		schedule_timeout_interruptible(1);
+		torture_meet(&nth);
+		if (race_over)
+			return;
+		for (key = 0; key < RACE_KEYS; key++) {
+			birth.ctors = &race_ctors[key];
+			race_vars[self->nr * RACE_KEYS + key] =
+				klp_shadow_get_or_alloc(&race_objs[key], ID_RACE,
+							torture_size(birth.gen), GFP_KERNEL,
+							torture_ctor, &birth);
+		}
+		torture_meet(&nth);
+		if (self->nr == 0) {
+			torture_judge_race(birth.gen);
+			race_over = READ_ONCE(torture_stop);
+		}
+		birth.gen++;
+		self->rounds++;
+	}
+}
+
+/* --- The filler --- */
+
+static unsigned long fill_destroyed;
+
+static void *torture_fill_obj(unsigned long i)
+{
+	return (void *)((i + 1) * 192);
+}
+
+static void torture_fill_dtor(void *obj, void *shadow_data)
+{
+	fill_destroyed++;
+	torture_dtor(obj, shadow_data);
+}
+
+static void torture_must_be_filled(unsigned long i)
+{
+	struct torture_var *var = torture_get(torture_fill_obj(i), ID_FILL);
+
+	if (!var)
+		torture_mistake(LOST, torture_fill_obj(i), ID_FILL, i);
+	else if (var->gen != i || !torture_whole(var, torture_fill_obj(i), ID_FILL))
+		torture_mistake(BROKEN, torture_fill_obj(i), ID_FILL, i);
+}
+
+static void torture_drain(struct torture_thread *self, unsigned long n, bool gaps)
+{
+	unsigned long i;
+
+	for (i = 0; i < n; i++) {
+		klp_shadow_free(torture_fill_obj(i), ID_FILL, torture_fill_dtor);
+		torture_count(FREES);
+		torture_must_not_exist(torture_fill_obj(torture_random(&self->rnd, i + 1)),
+				       ID_FILL, i);
+		if (!gaps && i + 1 < n)
+			torture_must_be_filled(i + 1 + torture_random(&self->rnd, n - i - 1));
+		cond_resched();
+	}
+}
+
+static void torture_filler(struct torture_thread *self)
+{
+	/* Where memory is short, only what is there for the asking. */
+	gfp_t gfp = may_fail ? GFP_NOWAIT : GFP_KERNEL;
+
+	while (!READ_ONCE(torture_stop)) {
+		unsigned long n, added = 0;
+		unsigned int failed = 0;
+
+		fill_destroyed = 0;
+		for (n = 0; n < fill && failed < 100 && !READ_ONCE(torture_stop); n++) {
+			if (torture_add(torture_fill_obj(n), ID_FILL, n, gfp, &self->rnd)) {
+				added++;
+				failed = 0;
+			} else {
+				failed++;
+			}
+			if (added == n + 1)
+				torture_must_be_filled(torture_random(&self->rnd, n + 1));
+			cond_resched();
+		}
+		if (self->rounds++ % 2) {
+			torture_drain(self, n, added < n);
+		} else {
+			klp_shadow_free_all(ID_FILL, torture_fill_dtor);
+			torture_count(FREE_ALLS);
+			torture_must_not_exist(torture_fill_obj(n / 2), ID_FILL, n / 2);
+		}
+		if (fill_destroyed != added)
+			torture_mistake(MISCOUNT, torture_fill_obj(n), ID_FILL, added);
+		torture_count(FILLS);
+		fsleep(10000);
+	}
+}
+
+/* --- Callers --- */
+
+static void torture_interrupt(struct torture_thread *self, bool lookups_only)
+{
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		torture_read(&self->irq_rnd);
+		if (!lookups_only)
+			torture_write(GFP_ATOMIC, &self->irq_rnd);
+	}
+	if (!lookups_only)
+		torture_private(self, &self->irq_rnd);
+}
+
+static void torture_soft_irq(struct tasklet_struct *tasklet)
+{
+	struct torture_thread *self = container_of(tasklet, struct torture_thread, tasklet);
+
+	torture_interrupt(self, false);
+	torture_count(SOFT_IRQS);
+}
+
+static void torture_hard_irq(void *data)
+{
+	struct torture_thread *self = data;
+
+	if (self->soft) {
+		tasklet_schedule(&self->tasklet);
+		return;
+	}
+	/* The store's lock may sleep on PREEMPT_RT. */
+	torture_interrupt(self, IS_ENABLED(CONFIG_PREEMPT_RT));
+	if (in_hardirq())
+		torture_count(HARD_IRQS);
+}
+
+static void torture_own_irq(struct irq_work *work)
+{
+	torture_hard_irq(container_of(work, struct torture_thread, irq));
+}
+
+static void torture_caller(struct torture_thread *self)
+{
+	unsigned int cpu;
+
+	while (!READ_ONCE(torture_stop)) {
+		/* A processor that is going offline meanwhile refuses. */
+		cpu = cpumask_next(torture_random(&self->rnd, nr_cpu_ids), cpu_online_mask);
+		if (cpu >= nr_cpu_ids || cpu == raw_smp_processor_id())
+			irq_work_queue(&self->irq);
+		else
+			smp_call_function_single(cpu, torture_hard_irq, self, true);
+		irq_work_sync(&self->irq);
+		self->rounds++;
+		usleep_range(100, 1000);
+	}
+	tasklet_kill(&self->tasklet);
+}
+
+/* --- All of them --- */
+
+static int torture_thread(void *data)
+{
+	struct torture_thread *self = data;
+
+	self->work(self);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(HZ / 10);
+
+	return 0;
+}
+
+static int torture_create(void (*work)(struct torture_thread *self), const char *name,
+			  unsigned int n)
+{
+	unsigned int nr;
+
+	for (nr = 0; nr < n; nr++) {
+		struct torture_thread *self = &torture_threads[torture_thread_count];
+		struct task_struct *task;
+
+		self->index = torture_thread_count;
+		self->nr = nr;
+		self->work = work;
+		self->soft = nr >= hard_callers;
+		prandom_seed_state(&self->rnd, seed + 2 * self->index);
+		prandom_seed_state(&self->irq_rnd, seed + 2 * self->index + 1);
+		self->irq = IRQ_WORK_INIT_HARD(torture_own_irq);
+		tasklet_setup(&self->tasklet, torture_soft_irq);
+		self->mine = bitmap_zalloc(keys, GFP_KERNEL);
+		if (!self->mine)
+			return -ENOMEM;
+		task = kthread_create(torture_thread, self, "torture_%s%u", name, nr);
+		if (IS_ERR(task)) {
+			bitmap_free(self->mine);
+			return PTR_ERR(task);
+		}
+		self->task = task;
+		torture_thread_count++;
+	}
+
+	return 0;
+}
+
+static int torture_create_all(void)
+{
+	unsigned int n = readers + writers + racers + PURGERS + 1 + hard_callers + soft_callers;
+	int err;
+
+	torture_threads = kvcalloc(n, sizeof(*torture_threads), GFP_KERNEL);
+	if (!torture_threads)
+		return -ENOMEM;
+	err = torture_create(torture_reader, "reader", readers);
+	err = err ?: torture_create(torture_writer, "writer", writers);
+	err = err ?: torture_create(torture_racer, "racer", racers);
+	err = err ?: torture_create(torture_purger, "purger", free_all_ms ? PURGERS : 0);
+	err = err ?: torture_create(torture_filler, "filler", !!fill);
+	err = err ?: torture_create(torture_caller, "caller", hard_callers + soft_callers);
+
+	return err;
+}
+
+static void torture_stop_all(void)
+{
+	unsigned int i;
+
+	WRITE_ONCE(torture_stop, true);
+	for (i = 0; i < torture_thread_count; i++) {
+		kthread_stop(torture_threads[i].task);
+		bitmap_free(torture_threads[i].mine);
+	}
+}
+
+/* === The whole === */
+
+static void torture_print_counts(unsigned long seconds)
+{
+	char line[400];
+	int stat, n = 0;
+
+	for (stat = 0; stat < STATS; stat++)
+		n += scnprintf(line + n, sizeof(line) - n, ", %s %lu", torture_stats[stat],
+			       torture_counted(stat));
+	pr_info("%lu s%s\n", seconds, line);
+}
+
+static int torture_add_residents(void)
+{
+	struct rnd_state rnd;
+	unsigned int key;
+
+	prandom_seed_state(&rnd, seed);
+	for (key = 0; key < keys; key++) {
+		torture_residents[key] = torture_add(torture_obj(key), ID_RESIDENT, 0, GFP_KERNEL,
+						     &rnd);
+		if (!torture_residents[key])
+			return -ENOMEM;
+	}
+
+	return 0;
+}
+
+/* Nobody is left who adds or removes: what should be there is, and then nothing. */
+static void torture_settle(void)
+{
+	long left = keys;
+	unsigned int key, i;
+
+	for (i = 0; i < ids; i++) {
+		for (key = 0; key < keys; key++) {
+			unsigned long seq = atomic_long_read(&torture_slot(key, i)->seq);
+			void *obj = torture_obj(key);
+			struct torture_var *var = torture_get(obj, ID_SLOT + i);
+
+			if (var && !torture_whole(var, obj, ID_SLOT + i))
+				torture_mistake(BROKEN, obj, ID_SLOT + i, seq_gen(seq));
+			if ((seq & SEQ_STATE) == SEQ_PRESENT && !var)
+				torture_mistake(LOST, obj, ID_SLOT + i, seq_gen(seq));
+			if ((seq & SEQ_STATE) == 0 && var)
+				torture_mistake(STALE, obj, ID_SLOT + i, seq_gen(seq));
+			left += !!(seq & SEQ_PRESENT);
+		}
+	}
+	if (atomic_long_read(&torture_constructed) - atomic_long_read(&torture_destroyed) != left)
+		torture_mistake(UNBALANCED, NULL, 0, left);
+}
+
+static void torture_remove_all(void)
+{
+	unsigned int key, i;
+
+	klp_shadow_free_all(ID_RESIDENT, torture_dtor);
+	for (i = 0; i < ids; i++)
+		klp_shadow_free_all(ID_SLOT + i, torture_dtor);
+	for (key = 0; key < keys; key++) {
+		torture_must_not_exist(torture_obj(key), ID_RESIDENT, 0);
+		for (i = 0; i < ids; i++)
+			torture_must_not_exist(torture_obj(key), ID_SLOT + i, 0);
+	}
+}
+
+static void torture_look_for_idle(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < torture_thread_count; i++) {
+		if (!torture_threads[i].rounds)
+			torture_mistake(IDLE, NULL, i, 0);
+	}
+	if ((hard_callers && !torture_counted(HARD_IRQS)) ||
+	    (soft_callers && !torture_counted(SOFT_IRQS)))
+		torture_mistake(IDLE, NULL, torture_thread_count, 0);
+}
+
+static int torture_main(void *unused)
+{
+	unsigned long start = jiffies, heartbeat = start, seconds;
+	unsigned int i, mistakes;
+	long left;
+
+	for (i = 0; i < torture_thread_count; i++)
+		wake_up_process(torture_threads[i].task);
+
+	/* What comes after the first mistakes may be nothing but their consequences. */
+	while (!kthread_should_stop() && !torture_tell() &&
+	       (!duration || time_before(jiffies, start + (unsigned long)duration * HZ))) {
+		schedule_timeout_interruptible(HZ / 10);
+		if (time_after(jiffies, heartbeat + HEARTBEAT_S * HZ)) {
+			torture_print_counts((jiffies - start) / HZ);
+			heartbeat = jiffies;
+		}
+	}
+	seconds = (jiffies - start) / HZ;
+	torture_stop_all();
+	if (!torture_tell())
+		torture_look_for_idle();
+	torture_settle();
+	torture_remove_all();
+
+	left = atomic_long_read(&torture_constructed) - atomic_long_read(&torture_destroyed);
+	if (left)
+		torture_mistake(UNBALANCED, NULL, 0, left);
+	mistakes = torture_tell();
+	for (i = 0; i < KINDS; i++) {
+		if (atomic_read(&torture_mistakes[i].count))
+			pr_err("%s: %d times\n", torture_kinds[i],
+			       atomic_read(&torture_mistakes[i].count));
+	}
+	torture_print_counts(seconds);
+	pr_notice("%s: constructed %ld, destroyed %ld, left %ld, mistakes %u, seed %lu\n",
+		  mistakes ? "FAILURE" : "SUCCESS", atomic_long_read(&torture_constructed),
+		  atomic_long_read(&torture_destroyed), left, mistakes, seed);
+
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(HZ / 10);
+
+	return 0;
+}
+
+static void torture_free_memory(void)
+{
+	kvfree(torture_threads);
+	kvfree(torture_slots);
+	kvfree(torture_purges);
+	kvfree(torture_residents);
+	kvfree(torture_parents);
+	kvfree(race_vars);
+}
+
+static int __init torture_init(void)
+{
+	int err = -ENOMEM;
+
+	if (!keys || !ids || racers == 1) {
+		pr_err("keys and ids must be at least 1, and racers not 1\n");
+		return -EINVAL;
+	}
+	if (!seed)
+		seed = get_random_u32();
+	torture_slots = kvcalloc(array_size(keys, ids), sizeof(*torture_slots), GFP_KERNEL);
+	torture_purges = kvcalloc(ids, sizeof(*torture_purges), GFP_KERNEL);
+	torture_residents = kvcalloc(keys, sizeof(*torture_residents), GFP_KERNEL);
+	torture_parents = kvcalloc(keys, PARENT_SIZE, GFP_KERNEL);
+	race_vars = kvcalloc(racers, RACE_KEYS * sizeof(*race_vars), GFP_KERNEL);
+	if (!torture_slots || !torture_purges || !torture_residents || !torture_parents ||
+	    !race_vars)
+		goto err_memory;
+	err = torture_add_residents();
+	if (err)
+		goto err_residents;
+	err = torture_create_all();
+	if (err)
+		goto err_threads;
+	torture_main_task = kthread_create(torture_main, NULL, "torture_main");
+	if (IS_ERR(torture_main_task)) {
+		err = PTR_ERR(torture_main_task);
+		goto err_threads;
+	}
+	pr_info("begins: duration %u s, readers %u, writers %u, racers %u, keys %u, ids %u, free_all_ms %u, hard_callers %u, soft_callers %u, fill %u, may_fail %d, seed %lu\n",
+		duration, readers, writers, racers, keys, ids, free_all_ms, hard_callers,
+		soft_callers, fill, may_fail, seed);
+	wake_up_process(torture_main_task);
+
+	return 0;
+
+err_threads:
+	torture_stop_all();
+err_residents:
+	klp_shadow_free_all(ID_RESIDENT, torture_dtor);
+err_memory:
+	torture_free_memory();
+
+	return err;
+}
+
+static void __exit torture_exit(void)
+{
+	kthread_stop(torture_main_task);
+	torture_free_memory();
+}
+
+module_init(torture_init);
+module_exit(torture_exit);
+MODULE_DESCRIPTION("Torture of the shadow variables");
+MODULE_LICENSE("GPL");
