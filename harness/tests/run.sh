@@ -219,12 +219,28 @@ refuses "kunit: passes, with a bad line" 'the kernel says: BUG: KASAN' "${judge[
 : >"$work/console"
 refuses "kunit: nothing at all" 'no test was run' "${judge[@]}"
 
+{
+	printf '%9s:%5d:%s\n' - 0 Source:../src/kernel/livepatch/shadow.c 1 10 'a();'
+	printf 'branch  0 taken 50%%\n'
+	printf '%9s:%5d:%s\n' '#####' 11 'b();'
+} >"$work/gcov"
+coverage=(awk -v least=50 -f "$TOP/harness/coverage.awk" "$work/reasons" "$work/gcov")
+: >"$work/reasons"
+refuses "coverage: a line is not reached" '1 lines are not reached and have no reason' \
+	"${coverage[@]}"
+echo 'kernel/livepatch/shadow.c | b() | cannot be' >"$work/reasons"
+passes "coverage: a line is not reached, and there is a reason" "${coverage[@]}"
+refuses "coverage: too little is reached" 'less than 97% of the lines' "${coverage[@]}" least=97
+: >"$work/gcov"
+refuses "coverage: nothing at all" 'no line was counted' "${coverage[@]}"
+
 # --- Torture ---
 
 torture=$TOP/harness/torture/torture.sh
 refuses "torture: no such scenario" "no scenario 'NIGHTMARE'; there are: .*NORMAL" "$torture" 5 NIGHTMARE
 refuses "torture: no scenario" 'no scenario given.*NORMAL' "$torture" 5
 refuses "torture: SECONDS is not a number" 'SECONDS=soon is not a number' "$torture" soon NORMAL
+refuses "busted: no such variant" "no variant 'sound'; there are: " "$TOP/harness/busted/busted.sh" sound
 mkdir "$work/obj"
 echo '# CONFIG_PREEMPT is not set' >"$work/obj/.config"
 # shellcheck disable=SC2016  # the other shell's

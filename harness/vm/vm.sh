@@ -10,7 +10,8 @@
 # in it and nothing has leaked. With -i: an interactive shell instead.
 #
 # The guest's verdict comes by a serial port of its own, as the last thing it
-# does. No verdict is a failure.
+# does. No verdict is a failure. VM_DISK names a file that the guest may write to,
+# as its third disk.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -71,6 +72,7 @@ boot()
 		-drive "file=$work/payload.tar,format=raw,if=virtio,readonly=on"
 		-append "console=ttyS0 root=/dev/vda ro init=/usr/sbin/klp-shadow-init panic=-1 oops=panic slub_debug=FZPU $append"
 	)
+	[[ -z ${VM_DISK:-} ]] || arguments+=(-drive "file=$VM_DISK,format=raw,if=virtio")
 	if [[ $interactive ]]; then
 		qemu-system-x86_64 "${arguments[@]}" -serial mon:stdio
 		return
@@ -106,7 +108,7 @@ accelerator()
 
 	if [[ ! -f $cache ]]; then
 		echo tcg,thread=multi >"$cache"
-		if [[ -w /dev/kvm ]] && VM_LOG=$BUILD/logs/kvm VM_ACCEL=kvm \
+		if [[ -w /dev/kvm ]] && VM_LOG=$BUILD/logs/kvm VM_ACCEL=kvm VM_DISK='' \
 		   "$0" -t 20 "$TOP/harness/vm/jobs/nothing.sh" >/dev/null 2>&1; then
 			echo kvm >"$cache"
 		fi

@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: KERNEL=<line> coverage.sh
+#
+# How much of the store its tests reach: builds a kernel that counts what is
+# executed of kernel/livepatch/shadow*.c, runs the KUnit suite in it at boot and then
+# our selftests, and reports lines and branches by gcov. TAP, and then the report.
+# Succeeds if the tests do, nearly all lines are reached, and each that is not has
+# its reason in coverage.reasons.
+
+# shellcheck source=SCRIPTDIR/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# Percent of the lines that have to be reached.
+LEAST=97
+
+set_line
+export KERNEL=$LINE VARIANT=coverage
+set_dir
+obj=$DIR/obj
+counts=$DIR/counts
+report=$DIR/report
+
+# Each object of the store, its tests aside.
+mapfile -t units < <(cd "$TOP/kernel/livepatch" && printf '%s\n' shadow*.c | sed 's/\.c$//' |
+	grep -vE '_(kunit|torture)$')
+profile=("${units[@]/#/GCOV_PROFILE_}")
+"$TOP/harness/kernel/build.sh" "$TOP/harness/kernel/x86_64-coverage.config" "${profile[@]/%/.o=y}"
+"$TOP/harness/vm/rootfs.sh"
+
+disk=$(mktemp)
+trap 'rm -f "$disk"' EXIT
+truncate -s 4M "$disk"
+status=0
+VM_DISK=$disk "$TOP/harness/vm/vm.sh" -t 900 "$TOP/harness/vm/jobs/coverage.sh" || status=1
+echo "# KUnit, at boot:"
+# What comes after it, one WARN of a selftest among it, the VM has looked at.
+awk -f "$TOP/harness/kunit.awk" <(sed '/ as init process/q' "$DIR/logs/coverage.console") || status=1
+((status == 0)) || die "not all tests have passed, so nothing is counted; logs are in $DIR/logs"
+
+rm -rf "$counts"
+mkdir "$counts"
+tar -x -f "$disk" -C "$counts" 2>/dev/null || die "the VM has left no counts; see $DIR/logs/coverage.out"
+for unit in "${units[@]}"; do
+	[[ -s $counts/$unit.gcda ]] || die "the VM has left no counts of $unit.c; see $DIR/logs/coverage.out"
+	cp "$obj/kernel/livepatch/$unit.gcno" "$counts/"
+done
+(cd "$obj" && gcov -b -t "$counts"/*.gcda) >"$counts/gcov" 2>"$counts/gcov.log" ||
+	die "gcov failed: $(tail -n 1 "$counts/gcov.log")"
+awk -v least="$LEAST" -f "$TOP/harness/coverage.awk" "$TOP/harness/coverage.reasons" "$counts/gcov" |
+	tee "$report" || status=1
+((status == 0)) || die "what is not reached needs a test, or a reason in harness/coverage.reasons; see $counts/gcov"
+say "what was reached, line by line, is in $counts/gcov"
