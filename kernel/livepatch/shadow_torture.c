@@ -908,10 +908,12 @@ static void torture_own_irq(struct irq_work *work)
 static void torture_caller(struct torture_thread *self)
 {
 	unsigned int cpu;
+	int after;
 
 	while (!READ_ONCE(torture_stop)) {
+		after = torture_random(&self->rnd, nr_cpu_ids);
 		/* A processor that is going offline meanwhile refuses. */
-		cpu = cpumask_next(torture_random(&self->rnd, nr_cpu_ids), cpu_online_mask);
+		cpu = cpumask_next(after - 1, cpu_online_mask);
 		if (cpu >= nr_cpu_ids || cpu == raw_smp_processor_id())
 			irq_work_queue(&self->irq);
 		else

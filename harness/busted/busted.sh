@@ -1,0 +1,142 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: KERNEL=<line> busted.sh [VARIANT...]
+#
+# Shows that the tests notice a broken store. Each variant is a patch in patches/
+# that breaks the store and names a scenario in which that must be seen, and a
+# regular expression for how. The torture module is built with a patched copy of
+# the store in it and runs in the scenario's kernel, the KUnit suite is built from
+# a patched tree. What stays green, or goes red otherwise, has failed; so has the
+# store as it is if it does not stay green in the same way. TAP on the standard
+# output.
+
+# shellcheck source=SCRIPTDIR/../lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=SCRIPTDIR/../torture/scenario.sh
+. "$TOP/harness/torture/scenario.sh"
+
+here=$TOP/harness/busted
+# More than it takes until something is seen.
+set_seconds 20
+
+mapfile -t known < <(basename -s .patch "$here"/patches/*.patch)
+variants=("$@")
+((${#variants[@]})) || variants=("${known[@]}")
+for variant in "${variants[@]}"; do
+	[[ $variant =~ ^[a-z-]+$ && -f $here/patches/$variant.patch ]] ||
+		die "no variant '$variant'; there are: ${known[*]}"
+done
+set_line
+export KERNEL=$LINE
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+count=0 failed=0
+
+# header(variant, name): what the patch says of it
+header()
+{
+	sed -n "s/^$2: //p; /^--- /q" "$here/patches/$1.patch"
+}
+
+# result(status, description, remark)
+result()
+{
+	count=$((count + 1))
+	if (($1 == 0)); then
+		echo "ok $count $2 # $3"
+	else
+		failed=$((failed + 1))
+		echo "not ok $count $2 # $3"
+	fi
+}
+
+# break_it(variant, directory): apply the patch to the tree there, unless it is none
+break_it()
+{
+	[[ $1 == control ]] ||
+		patch -s -f -F0 -p1 --no-backup-if-mismatch -d "$2" -i "$here/patches/$1.patch" >"$work/patch" 2>&1
+}
+
+# judge(variant, scenario, status, seconds, output, log): what came of it
+judge()
+{
+	local seen what="busted $1 ($2)"
+
+	if [[ $1 == control ]]; then
+		seen="green, $4 s"
+		(($3 == 0)) || seen="red, $4 s: $(tail -n 1 "$5")"
+		result "$3" "$what" "$seen"
+		return
+	fi
+	seen=$(grep -a -m 1 -oE "($(header "$1" Caught-by)).*" "$6" | tr -d '\r' || :)
+	if (($3 == 0)); then
+		result 1 "$what" "stays green, $4 s; see $6"
+	elif [[ -z $seen ]]; then
+		result 1 "$what" "red, but not by what it names, $4 s: $(tail -n 1 "$5"); see $6"
+	else
+		result 0 "$what" "caught, $4 s: $seen"
+	fi
+}
+
+# torture(variant, scenario): in the VM, on a copy of the store
+torture()
+{
+	local start=$SECONDS status=0 module log
+
+	kernel "$2"
+	module=$DIR/busted/$1
+	log=$DIR/logs/busted-$1
+	mkdir -p "$module/kernel" "${log%/*}" "$work/payload"
+	rm -rf "$module/kernel/livepatch"
+	cp -r "$TOP/kernel/livepatch" "$module/kernel/"
+	break_it "$1" "$module" || { result 1 "busted $1 ($2)" "does not apply: $(tail -n 1 "$work/patch")"; return; }
+	cp "$module"/kernel/livepatch/shadow*.[ch] "$here"/{Makefile,torture.c} "$TOP/harness/kernel/copy.h" "$module/"
+	make -C "$BUILD/$LINE/src" O="$obj" ARCH=x86_64 M="$module" modules >"$log.build" 2>&1 ||
+		{ result 1 "busted $1 ($2)" "does not build, see $log.build"; return; }
+	cp "$module/shadow_torture.ko" "$work/payload/"
+	VM_LOG=$log "$TOP/harness/vm/vm.sh" -t $((4 * seconds + 100)) -p "$work/payload" \
+		-a "$(arguments "$2" | tr '\n' ' ')" "$TOP/harness/torture/job.sh" >"$log.txt" 2>&1 || status=$?
+	judge "$1" "$2" "$status" $((SECONDS - start)) "$log.txt" "$log.console"
+}
+
+# kunit(variant): the KUnit suite. From another tree, but to the same place, so
+# that little is built; what changes there is changed back by the next build.
+kunit()
+{
+	local start=$SECONDS status=0 tree=$work/tree log=$BUILD/$LINE/logs/busted-$1-kunit.txt
+
+	rm -rf "$tree"
+	mkdir -p "$tree" "${log%/*}"
+	cp -r "$TOP"/{Documentation,harness,include,kernel,samples,tools} "$tree/"
+	ln -s "$BUILD" "$tree/build"
+	break_it "$1" "$tree" || { result 1 "busted $1 (kunit)" "does not apply: $(tail -n 1 "$work/patch")"; return; }
+	"$tree/harness/kunit.sh" >"$log" 2>&1 || status=$?
+	judge "$1" kunit "$status" $((SECONDS - start)) "$log" "$log"
+}
+
+# run(variant, scenario)
+run()
+{
+	if [[ $2 != kunit ]]; then
+		torture "$1" "$2"
+	elif [[ -x $TOP/harness/kunit.sh ]]; then
+		kunit "$1"
+	else
+		result 0 "busted $1 (kunit)" "SKIP there is no KUnit suite"
+	fi
+}
+
+# Scenario by scenario, each with the store as it is before what is broken.
+mapfile -t scenarios < <(for variant in "${variants[@]}"; do header "$variant" Scenario; done | sort -u)
+for scenario in "${scenarios[@]}"; do
+	[[ $scenario == kunit ]] || must_exist "$scenario"
+done
+"$TOP/harness/vm/rootfs.sh"
+for scenario in "${scenarios[@]}"; do
+	run control "$scenario"
+	for variant in "${variants[@]}"; do
+		[[ $(header "$variant" Scenario) != "$scenario" ]] || run "$variant" "$scenario"
+	done
+done
+echo "1..$count"
+((failed == 0))
