@@ -271,12 +271,9 @@ static bool klp_shadow_move_some(struct klp_shadow_table *from, struct klp_shado
 		spin_lock_irq(&klp_shadow_lock);
 		for (budget = KLP_SHADOW_BATCH; i < n && budget; budget--) {
 			/* Nothing is added to the chain, but removed it may be. */
-			if (!hlist_nulls_unhashed(last[i]))
-				last[i] = klp_shadow_move(last[i], &from->chains[chains[i]], to);
-			else
-				last[i] = NULL;
-			if (!last[i])
-				i++;
+			last[i] = hlist_nulls_unhashed(last[i]) ? NULL :
+				  klp_shadow_move(last[i], &from->chains[chains[i]], to);
+			i += !last[i];
 		}
 		spin_unlock_irq(&klp_shadow_lock);
 	}
@@ -400,10 +397,8 @@ void klp_shadow_table_resize_if_wanted(void)
 static int __init klp_shadow_table_init(void)
 {
 	klp_shadow_wq = alloc_workqueue("klp_shadow", WQ_UNBOUND, 1);
-	if (!klp_shadow_wq)
-		return -ENOMEM;
 	klp_shadow_table_resize_if_wanted();
 
-	return 0;
+	return klp_shadow_wq ? 0 : -ENOMEM;
 }
 core_initcall(klp_shadow_table_init);
