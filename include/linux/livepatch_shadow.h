@@ -18,7 +18,8 @@
  * @ctor_data:	what the caller of that call wants to hand over
  *
  * Context: klp_shadow_lock held and interrupts off, whatever the context of
- * the call. klp_shadow_get() is allowed, the other calls deadlock.
+ * the call; on PREEMPT_RT the lock is held and interrupts stay as they are.
+ * klp_shadow_get() is allowed, the other calls deadlock.
  * Return: 0, or a negative error code, on which the variable is given up.
  */
 typedef int (*klp_shadow_ctor_t)(void *obj, void *shadow_data, void *ctor_data);

@@ -16,7 +16,7 @@
  */
 extern spinlock_t klp_shadow_lock;
 
-/* Variables or buckets that are dealt with in one go with the lock held. */
+/* Variables that are dealt with in one go with the lock held. */
 #define KLP_SHADOW_BATCH	32
 
 /**

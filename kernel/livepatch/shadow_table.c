@@ -70,6 +70,9 @@
  */
 #define KLP_SHADOW_NEXT_BITS	12
 
+/* The largest: kvmalloc() gives less than 2 GiB. */
+#define KLP_SHADOW_MAX_BITS	27
+
 static struct klp_shadow_table klp_shadow_smallest = {
 	.shift = 64 - KLP_SHADOW_MIN_BITS,
 	.chains = {
@@ -120,7 +123,10 @@ static struct klp_shadow_table *klp_shadow_newest_table(void)
 /* How many variables a table is made for. */
 static unsigned long klp_shadow_capacity(unsigned int bits)
 {
-	return bits == KLP_SHADOW_MIN_BITS ? KLP_SHADOW_MIN_CHAINS / 4 : BIT(bits);
+	if (bits == KLP_SHADOW_MIN_BITS)
+		return KLP_SHADOW_MIN_CHAINS / 4;
+
+	return bits < KLP_SHADOW_MAX_BITS ? BIT(bits) : ULONG_MAX;
 }
 
 /*
@@ -133,16 +139,21 @@ static unsigned int klp_shadow_wanted_bits(void)
 {
 	unsigned int bits = klp_shadow_bits(klp_shadow_newest_table());
 	unsigned int smaller = bits > KLP_SHADOW_NEXT_BITS ? bits - 1 : KLP_SHADOW_MIN_BITS;
+	unsigned long count = klp_shadow_count;
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	if (klp_shadow_count <= klp_shadow_capacity(bits) &&
-	    (bits == smaller || klp_shadow_count >= klp_shadow_capacity(smaller) / 2))
-		return bits;
-	if (klp_shadow_count <= klp_shadow_capacity(KLP_SHADOW_MIN_BITS))
-		return KLP_SHADOW_MIN_BITS;
+	if (count <= klp_shadow_capacity(bits)) {
+		if (bits == smaller || count >= klp_shadow_capacity(smaller) / 2)
+			return bits;
+		if (count <= klp_shadow_capacity(KLP_SHADOW_MIN_BITS))
+			return KLP_SHADOW_MIN_BITS;
+		/* Not to one that would be full at once. */
+		count += count / 2;
+	}
 
-	return max(order_base_2(klp_shadow_count + 1), KLP_SHADOW_NEXT_BITS);
+	return clamp_t(unsigned int, order_base_2(count + 1), KLP_SHADOW_NEXT_BITS,
+		       KLP_SHADOW_MAX_BITS);
 }
 
 static void klp_shadow_count_add(long n)
@@ -243,10 +254,10 @@ static struct hlist_nulls_node *klp_shadow_move(struct hlist_nulls_node *last,
 }
 
 /*
- * Move what is in some chains, from *@chain on, so many variables with the lock
- * held and no more. Chains are walked before the lock is taken: they are long
- * when there are many more variables than chains. Returns true while there is
- * more to move.
+ * Move what is in some chains, from *@chain on, KLP_SHADOW_BATCH variables with
+ * the lock held and no more. Chains are walked before the lock is taken: they are
+ * long when there are many more variables than chains. 1024 empty ones are enough
+ * for one go. Returns true while there is more to move.
  */
 static bool klp_shadow_move_some(struct klp_shadow_table *from, struct klp_shadow_table *to,
 				 unsigned long *chain)
@@ -289,7 +300,7 @@ static noinline struct klp_shadow_table *klp_shadow_table_new(unsigned int bits)
 
 	/*
 	 * Nobody has the smallest in use: the last resize away from it has ended.
-	 * For another one, no process needs to be killed.
+	 * Another one is not worth insisting on.
 	 */
 	if (bits == KLP_SHADOW_MIN_BITS)
 		table = &klp_shadow_smallest;
