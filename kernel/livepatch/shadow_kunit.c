@@ -1070,10 +1070,10 @@ static void g10_aligned_like_the_49th_byte(struct kunit *test)
 
 #if defined(CONFIG_FAILSLAB) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 
-/* What a file of failslab's directory in debugfs stands for. */
-static void *failslab_knob(const char *name)
+/* What a file of failslab's directory in debugfs, or of its like's, stands for. */
+static void *fault_knob(const char *what, const char *name)
 {
-	struct dentry *dir = debugfs_lookup("failslab", NULL);
+	struct dentry *dir = debugfs_lookup(what, NULL);
 	struct dentry *file = dir ? debugfs_lookup(name, dir) : NULL;
 	void *knob = file ? d_inode(file)->i_private : NULL;
 
@@ -1086,7 +1086,7 @@ static void *failslab_knob(const char *name)
 /* One allocation after another fails, until none does: the store is as it was. */
 static void g11_nth_allocation_fails(struct kunit *test)
 {
-	bool *ignore = failslab_knob("ignore-gfp-wait");
+	bool *ignore = fault_knob("failslab", "ignore-gfp-wait");
 	unsigned int i, k, nth, left, failures;
 	struct census before, after;
 	unsigned long id;
@@ -1130,29 +1130,56 @@ static void g11_nth_allocation_fails(struct kunit *test)
 	}
 }
 
+/* One kind of faults, and what was set before. */
+struct fault {
+	struct fault_attr *attr;
+	struct fault_attr old_attr;
+	bool *ignore;
+	bool ignored;
+};
+
+#define FAULTS	100000
+
+/* All fail from now on, but for those that must not. */
+static void fault_begin(struct kunit *test, struct fault *fault, const char *what)
+{
+	unsigned long *probability = fault_knob(what, "probability");
+
+	fault->ignore = fault_knob(what, "ignore-gfp-wait");
+	KUNIT_ASSERT_NOT_NULL(test, fault->ignore);
+	KUNIT_ASSERT_NOT_NULL(test, probability);
+	fault->attr = container_of(probability, struct fault_attr, probability);
+	fault->old_attr = *fault->attr;
+	fault->ignored = *fault->ignore;
+	fault->attr->verbose = 0;
+	atomic_set(&fault->attr->times, FAULTS);
+	WRITE_ONCE(*fault->ignore, false);
+	WRITE_ONCE(fault->attr->probability, 100);
+}
+
+static void fault_end(struct fault *fault)
+{
+	WRITE_ONCE(fault->attr->probability, fault->old_attr.probability);
+	WRITE_ONCE(*fault->ignore, fault->ignored);
+	atomic_set(&fault->attr->times, atomic_read(&fault->old_attr.times));
+	fault->attr->verbose = fault->old_attr.verbose;
+}
+
 /* No memory for a larger table: longer chains, and another try a second later. */
 static void g11_resize_fails(struct kunit *test)
 {
-	unsigned long *probability = failslab_knob("probability");
-	bool *ignore = failslab_knob("ignore-gfp-wait");
 	unsigned int added, failures, wait = 0;
-	struct fault_attr *attr, old_attr;
+	struct fault slab, page;
 	unsigned long during;
-	bool ignored;
 
-	KUNIT_ASSERT_NOT_NULL(test, ignore);
-	KUNIT_ASSERT_NOT_NULL(test, probability);
-	attr = container_of(probability, struct fault_attr, probability);
+	if (!IS_ENABLED(CONFIG_FAIL_PAGE_ALLOC))
+		kunit_skip(test, "needs FAIL_PAGE_ALLOC");
 	KUNIT_ASSERT_TRUE(test, chains_become(SMALLEST));
 	KUNIT_ASSERT_EQ(test, add_many(20, ID), 20U);
 
-	/* Whatever is allocated fails for a while, but for those that must not. */
-	old_attr = *attr;
-	ignored = *ignore;
-	attr->verbose = 0;
-	atomic_set(&attr->times, 100000);
-	WRITE_ONCE(*ignore, false);
-	WRITE_ONCE(attr->probability, 100);
+	/* The table is larger than what slabs give, and vmalloc() needs a slab. */
+	fault_begin(test, &slab, "failslab");
+	fault_begin(test, &page, "fail_page_alloc");
 	for (added = 20; total() <= FITS; added++) {
 		unsigned int *data = klp_shadow_alloc(&parents[added], ID, sizeof(*data),
 						      GFP_KERNEL | __GFP_NOFAIL, NULL, NULL);
@@ -1161,14 +1188,12 @@ static void g11_resize_fails(struct kunit *test)
 	}
 	do {
 		msleep(50);
-		failures = 100000 - atomic_read(&attr->times);
+		failures = FAULTS - atomic_read(&slab.attr->times);
 	} while (!failures && wait++ < 100);
 	msleep(50);
 	during = chains();
-	WRITE_ONCE(attr->probability, old_attr.probability);
-	WRITE_ONCE(*ignore, ignored);
-	atomic_set(&attr->times, atomic_read(&old_attr.times));
-	attr->verbose = old_attr.verbose;
+	fault_end(&page);
+	fault_end(&slab);
 
 	KUNIT_EXPECT_GT(test, failures, 0U);
 	KUNIT_EXPECT_EQ(test, during, SMALLEST);
