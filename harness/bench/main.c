@@ -55,11 +55,9 @@ static const struct bench_store *const all_stores[] = {
 	for (i = 0; i < ARRAY_SIZE(all_stores) &&				\
 	     (store = all_stores[(i + (first)) % ARRAY_SIZE(all_stores)], true); i++)
 
-/* Initcalls that a store's copy may have. */
-int __weak hold_ours_early_init(void);
-int __weak hold_ours_core_init(void);
-int __weak hold_ours_postcore_init(void);
-int __weak hold_ours_subsys_init(void);
+/* Initcalls of a store's copy. */
+int hold_ours__klp_shadow_table_init(void);
+int hold_ours__klp_shadow_release_init(void);
 
 static struct rnd_state rnd;
 static struct bench_job *jobs;
@@ -508,14 +506,8 @@ static int __init bench_init(void)
 	fill_rounds = 3;
 	slice = (quick ? 10 : 20) * NSEC_PER_MSEC;
 
-	if (hold_ours_early_init)
-		err = err ?: hold_ours_early_init();
-	if (hold_ours_core_init)
-		err = err ?: hold_ours_core_init();
-	if (hold_ours_postcore_init)
-		err = err ?: hold_ours_postcore_init();
-	if (hold_ours_subsys_init)
-		err = err ?: hold_ours_subsys_init();
+	err = err ?: hold_ours__klp_shadow_table_init();
+	err = err ?: hold_ours__klp_shadow_release_init();
 
 	/* An error must not free memory that a store's pending work is in. */
 	for (i = 0; i < nr && !err && !failed; i++) {

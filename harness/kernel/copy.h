@@ -2,7 +2,8 @@
 /*
  * Included before all else of a store's source file that is compiled into a
  * module, beside the kernel's own store: gives its public functions the prefix
- * COPY, exports nothing and makes its initcalls functions to be called by hand.
+ * COPY, exports nothing and makes its initcalls, fn for one, functions to be
+ * called by hand, COPY_fn then.
  */
 #ifndef _KLP_SHADOW_COPY_H
 #define _KLP_SHADOW_COPY_H
@@ -16,6 +17,7 @@
 #define klp_shadow_get_or_alloc		COPY_NAME(shadow_get_or_alloc)
 #define klp_shadow_free			COPY_NAME(shadow_free)
 #define klp_shadow_free_all		COPY_NAME(shadow_free_all)
+#define klp_shadow_move			COPY_NAME(shadow_move)
 
 #include <linux/export.h>
 #include <linux/livepatch_shadow.h>
@@ -31,9 +33,9 @@
 #undef printk_deferred
 #define printk_deferred			printk
 
-#define COPY_INIT(level, fn)			\
-	int __init COPY_NAME(level)(void);	\
-	int __init COPY_NAME(level)(void)	\
+#define COPY_INIT(fn)				\
+	int __init COPY_NAME(_ ## fn)(void);	\
+	int __init COPY_NAME(_ ## fn)(void)	\
 	{					\
 		return fn();			\
 	}
@@ -49,10 +51,10 @@
 #undef fs_initcall
 #undef device_initcall
 #undef late_initcall
-#define early_initcall(fn)	COPY_INIT(early_init, fn)
-#define core_initcall(fn)	COPY_INIT(core_init, fn)
-#define postcore_initcall(fn)	COPY_INIT(postcore_init, fn)
-#define subsys_initcall(fn)	COPY_INIT(subsys_init, fn)
+#define early_initcall(fn)	COPY_INIT(fn)
+#define core_initcall(fn)	COPY_INIT(fn)
+#define postcore_initcall(fn)	COPY_INIT(fn)
+#define subsys_initcall(fn)	COPY_INIT(fn)
 /* Files in debugfs and the like, which the kernel's own store has already. */
 #define fs_initcall(fn)		COPY_NO_INIT(fn)
 #define device_initcall(fn)	COPY_NO_INIT(fn)

@@ -4,7 +4,7 @@
  *
  * This file keeps the promises of the interface; shadow_table.c finds, links
  * and unlinks, shadow_id.c knows which variables an id has. The promises have
- * labels, G1 ... G12, which are spelled out in
+ * labels, G1 ... G16, which are spelled out in
  * Documentation/livepatch/shadow-vars.rst; a label in a comment here says that
  * the code below it is what keeps that promise. Names in brackets are those of
  * litmus tests, in Documentation/litmus-tests/livepatch-shadow.
@@ -20,6 +20,8 @@
 #include <linux/slab.h>
 
 #include "shadow_id.h"
+#include "shadow_move.h"
+#include "shadow_release.h"
 #include "shadow_table.h"
 
 DEFINE_SPINLOCK(klp_shadow_lock);
@@ -53,6 +55,8 @@ void *klp_shadow_get(void *obj, unsigned long id)
 	/* Chains are walked as RCU reader: that is all it needs. (G1) */
 	rcu_read_lock();
 	shadow = klp_shadow_table_find(obj, id);
+	if (shadow)
+		shadow = klp_shadow_resolve(shadow);
 	rcu_read_unlock();
 
 	return shadow ? shadow->data : NULL;
@@ -76,7 +80,7 @@ static struct klp_shadow *klp_shadow_insert(struct klp_shadow *new, struct klp_s
 	/* Nobody else can add the pair from here on: one construction. (G5) */
 	shadow = klp_shadow_table_find(new->obj, new->id);
 	if (shadow)
-		return shadow;
+		return klp_shadow_resolve(shadow);
 
 	of_id = klp_shadow_id_find(new->id);
 	if (!of_id && !*record)
@@ -226,33 +230,51 @@ void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t size, gfp_t gf
 }
 EXPORT_SYMBOL_GPL(klp_shadow_get_or_alloc);
 
-/*
- * Lookups that begin from here on miss the variable. It goes to @dead, perhaps
- * with the record of an id that has not had one for long.
+/**
+ * klp_shadow_remove() - hide a variable from lookups that begin from now on
+ * @shadow:	variable that has not been removed
+ * @dtor:	destructor, or NULL
+ * @dead:	gets it, perhaps with the record of an id that has not had one for
+ *		long; not one that waits for its conversion, which sees to that
+ *
+ * Context: klp_shadow_lock held; klp_shadow_bury() follows when it is dropped.
  */
-static void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor,
-			      struct list_head *dead)
-	__must_hold(&klp_shadow_lock)
+void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor,
+		       struct klp_shadow_dead *dead)
 {
 	lockdep_assert_held(&klp_shadow_lock);
 
-	klp_shadow_table_del(shadow);
-	klp_shadow_id_unlink(shadow, dead);
-	list_add(&shadow->id_link, dead);
+	klp_shadow_entry_del(shadow, dead);
+	if (klp_shadow_id_waits(shadow)) {
+		klp_shadow_id_drop(shadow, dead->release);
+	} else {
+		klp_shadow_id_unlink(shadow, &dead->list);
+		list_add(&shadow->id_link, &dead->list);
+	}
 	if (dtor)
 		dtor(shadow->obj, shadow->data);
 }
 
-/*
- * Without the lock: lookups that began before the removal may still be there,
- * hence the grace period (G7) [free+get]. kfree_rcu() queues work (G6).
+/**
+ * klp_shadow_bury() - give back what has been removed
+ * @dead:	what klp_shadow_remove() has put there
+ *
+ * Lookups that began before the removal may still be there, hence the grace
+ * period (G7) [free+get]. kfree_rcu() queues work (G6).
+ *
+ * Context: Any but NMI, without klp_shadow_lock.
  */
-static void klp_shadow_bury(struct list_head *dead)
+void klp_shadow_bury(struct klp_shadow_dead *dead)
 {
 	struct klp_shadow *shadow, *next;
 
-	list_for_each_entry_safe(shadow, next, dead, id_link)
-		kfree_rcu(shadow, rcu);
+	list_for_each_entry_safe(shadow, next, &dead->list, id_link) {
+		if (dead->release && !klp_shadow_id_is_record(shadow))
+			klp_shadow_release_later(shadow, dead->release);
+		else
+			kfree_rcu(shadow, rcu);
+	}
+	klp_shadow_aliases_free(dead->aliases);
 
 	klp_shadow_table_resize_if_wanted();
 }
@@ -272,40 +294,71 @@ static void klp_shadow_bury(struct list_head *dead)
  */
 void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 {
-	struct klp_shadow *shadow;
+	struct klp_shadow *entry;
 	unsigned long flags;
-	LIST_HEAD(dead);
+	KLP_SHADOW_DEAD(dead, NULL);
 
 	spin_lock_irqsave(&klp_shadow_lock, flags);
-	shadow = klp_shadow_table_find(obj, id);
-	if (shadow)
-		klp_shadow_remove(shadow, dtor, &dead);
+	entry = klp_shadow_table_find(obj, id);
+	if (entry)
+		klp_shadow_remove(klp_shadow_resolve(entry), dtor, &dead);
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
 
 	klp_shadow_bury(&dead);
 }
 EXPORT_SYMBOL_GPL(klp_shadow_free);
 
-/* A bounded piece of klp_shadow_free_all(). True while there may be more. */
-static bool klp_shadow_remove_some(struct klp_shadow *walk, klp_shadow_dtor_t dtor,
-				   struct list_head *dead)
-	__must_hold(&klp_shadow_lock)
+/**
+ * klp_shadow_remove_begin() - begin to remove the variables of an id
+ * @walk:	position
+ * @id:		identifier
+ *
+ * Context: Any but NMI, without klp_shadow_lock.
+ * Return: false if there are none; otherwise klp_shadow_remove_some() is to be
+ * called until it says so.
+ */
+bool klp_shadow_remove_begin(struct klp_shadow *walk, unsigned long id)
 {
-	struct klp_shadow *shadow;
+	unsigned long flags;
+	bool more;
+
+	spin_lock_irqsave(&klp_shadow_lock, flags);
+	more = klp_shadow_id_walk_begin(walk, id);
+	spin_unlock_irqrestore(&klp_shadow_lock, flags);
+
+	return more;
+}
+
+/**
+ * klp_shadow_remove_some() - remove KLP_SHADOW_BATCH variables of an id
+ * @walk:	position
+ * @dtor:	destructor, or NULL
+ * @release:	releasing function, or NULL
+ *
+ * Context: Any but NMI, without klp_shadow_lock.
+ * Return: false when all that were there at the beginning are removed.
+ */
+bool klp_shadow_remove_some(struct klp_shadow *walk, klp_shadow_dtor_t dtor,
+			    klp_shadow_release_t release)
+{
+	struct klp_shadow *shadow = walk;
+	KLP_SHADOW_DEAD(dead, release);
+	unsigned long flags;
 	int i;
 
-	lockdep_assert_held(&klp_shadow_lock);
-
-	for (i = 0; i < KLP_SHADOW_BATCH; i++) {
+	spin_lock_irqsave(&klp_shadow_lock, flags);
+	for (i = 0; shadow && i < KLP_SHADOW_BATCH; i++) {
 		shadow = klp_shadow_id_walk_next(walk);
-		if (!shadow) {
-			klp_shadow_id_unlink(walk, dead);
-			return false;
-		}
-		klp_shadow_remove(shadow, dtor, dead);
+		if (shadow)
+			klp_shadow_remove(shadow, dtor, &dead);
+		else
+			klp_shadow_id_unlink(walk, &dead.list);
 	}
+	spin_unlock_irqrestore(&klp_shadow_lock, flags);
 
-	return true;
+	klp_shadow_bury(&dead);
+
+	return shadow;
 }
 
 /**
@@ -325,21 +378,9 @@ static bool klp_shadow_remove_some(struct klp_shadow *walk, klp_shadow_dtor_t dt
 void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor)
 {
 	struct klp_shadow walk;
-	unsigned long flags;
 	bool more;
 
-	spin_lock_irqsave(&klp_shadow_lock, flags);
-	more = klp_shadow_id_walk_begin(&walk, id);
-	spin_unlock_irqrestore(&klp_shadow_lock, flags);
-
-	while (more) {
-		LIST_HEAD(dead);
-
-		spin_lock_irqsave(&klp_shadow_lock, flags);
-		more = klp_shadow_remove_some(&walk, dtor, &dead);
-		spin_unlock_irqrestore(&klp_shadow_lock, flags);
-
-		klp_shadow_bury(&dead);
-	}
+	for (more = klp_shadow_remove_begin(&walk, id); more;)
+		more = klp_shadow_remove_some(&walk, dtor, NULL);
 }
 EXPORT_SYMBOL_GPL(klp_shadow_free_all);

@@ -20,6 +20,9 @@
 /* Parents of what is not a variable: records, and positions of walks. */
 static char klp_shadow_record_parent, klp_shadow_walk_parent;
 
+/* Values of klp_shadow.wait; no list link has them. */
+static char klp_shadow_waits, klp_shadow_dropped, klp_shadow_to_release;
+
 /* Guarded by klp_shadow_lock; the oldest comes first. */
 static LIST_HEAD(klp_shadow_idle);
 static unsigned int klp_shadow_idle_count;
@@ -176,4 +179,75 @@ struct klp_shadow *klp_shadow_id_walk_next(struct klp_shadow *walk)
 	}
 
 	return NULL;
+}
+
+/**
+ * klp_shadow_id_is_record() - tell a record from a variable
+ * @shadow:	either, removed or not
+ *
+ * Context: Any.
+ * Return: true for a record.
+ */
+bool klp_shadow_id_is_record(const struct klp_shadow *shadow)
+{
+	return shadow->obj == &klp_shadow_record_parent;
+}
+
+/* === Variables that wait for their conversion === */
+
+/**
+ * klp_shadow_id_wait() - take a variable off the list of its id to wait
+ * @shadow:	the variable
+ * @list:	singly linked list of those that wait
+ * @dead:	gets a record that is to be freed after a grace period, if any
+ *
+ * Context: klp_shadow_lock held.
+ */
+void klp_shadow_id_wait(struct klp_shadow *shadow, struct klp_shadow **list,
+			struct list_head *dead)
+{
+	lockdep_assert_held(&klp_shadow_lock);
+
+	klp_shadow_id_unlink(shadow, dead);
+	shadow->next_waiting = *list;
+	shadow->wait = &klp_shadow_waits;
+	*list = shadow;
+}
+
+/**
+ * klp_shadow_id_waits() - whether a variable waits for its conversion
+ * @shadow:	variable on the list of its id or of those that wait
+ *
+ * Context: klp_shadow_lock held.
+ * Return: true if it does.
+ */
+bool klp_shadow_id_waits(const struct klp_shadow *shadow)
+{
+	lockdep_assert_held(&klp_shadow_lock);
+	return shadow->wait == &klp_shadow_waits;
+}
+
+/**
+ * klp_shadow_id_drop() - have a variable wait no more
+ * @shadow:	variable that waits, and has just been removed
+ * @release:	whether it is to be released
+ *
+ * Context: klp_shadow_lock held.
+ */
+void klp_shadow_id_drop(struct klp_shadow *shadow, bool release)
+{
+	lockdep_assert_held(&klp_shadow_lock);
+	shadow->wait = release ? &klp_shadow_to_release : &klp_shadow_dropped;
+}
+
+/**
+ * klp_shadow_id_to_release() - whether a variable that waits no more is to be released
+ * @shadow:	variable that was dropped
+ *
+ * Context: Any.
+ * Return: what klp_shadow_id_drop() was told.
+ */
+bool klp_shadow_id_to_release(const struct klp_shadow *shadow)
+{
+	return shadow->wait == &klp_shadow_to_release;
 }

@@ -21,4 +21,14 @@ bool klp_shadow_id_walk_begin(struct klp_shadow *walk, unsigned long id)
 struct klp_shadow *klp_shadow_id_walk_next(struct klp_shadow *walk)
 	__must_hold(&klp_shadow_lock);
 
+bool klp_shadow_id_is_record(const struct klp_shadow *shadow);
+
+void klp_shadow_id_wait(struct klp_shadow *shadow, struct klp_shadow **list,
+			struct list_head *dead)
+	__must_hold(&klp_shadow_lock);
+bool klp_shadow_id_waits(const struct klp_shadow *shadow) __must_hold(&klp_shadow_lock);
+void klp_shadow_id_drop(struct klp_shadow *shadow, bool release)
+	__must_hold(&klp_shadow_lock);
+bool klp_shadow_id_to_release(const struct klp_shadow *shadow);
+
 #endif /* _LIVEPATCH_SHADOW_ID_H */

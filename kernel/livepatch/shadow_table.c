@@ -223,9 +223,9 @@ static struct hlist_nulls_node *klp_shadow_last(struct hlist_nulls_head *chain,
  * Move the last variable of a chain. What a lookup sees of it is argued at the
  * top of this file. Returns the last variable of what is left, or NULL.
  */
-static struct hlist_nulls_node *klp_shadow_move(struct hlist_nulls_node *last,
-						struct hlist_nulls_head *chain,
-						struct klp_shadow_table *to)
+static struct hlist_nulls_node *klp_shadow_move_last(struct hlist_nulls_node *last,
+						     struct hlist_nulls_head *chain,
+						     struct klp_shadow_table *to)
 	__must_hold(&klp_shadow_lock)
 {
 	struct hlist_nulls_node **end = last->pprev, *first;
@@ -283,7 +283,8 @@ static bool klp_shadow_move_some(struct klp_shadow_table *from, struct klp_shado
 		for (budget = KLP_SHADOW_BATCH; i < n && budget; budget--) {
 			/* Nothing is added to the chain, but removed it may be. */
 			last[i] = hlist_nulls_unhashed(last[i]) ? NULL :
-				  klp_shadow_move(last[i], &from->chains[chains[i]], to);
+				  klp_shadow_move_last(last[i], &from->chains[chains[i]],
+						       to);
 			i += !last[i];
 		}
 		spin_unlock_irq(&klp_shadow_lock);

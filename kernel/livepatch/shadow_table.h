@@ -62,7 +62,7 @@ static inline unsigned int klp_shadow_bits(const struct klp_shadow_table *table)
  *
  * Context: Any, NMI included; in an RCU read-side critical section or with
  * klp_shadow_lock held. Takes no lock.
- * Return: the variable, or NULL.
+ * Return: the variable or its alias, see klp_shadow_resolve(), or NULL.
  */
 static __always_inline struct klp_shadow *klp_shadow_table_find(void *obj, unsigned long id)
 {
@@ -74,7 +74,7 @@ static __always_inline struct klp_shadow *klp_shadow_table_find(void *obj, unsig
 	table = rcu_dereference_check(klp_shadow_table, lockdep_is_held(&klp_shadow_lock));
 	do {
 		hlist_nulls_for_each_entry_rcu(shadow, node, klp_shadow_chain(table, hash), node) {
-			if (shadow->obj == obj && shadow->id == id)
+			if (READ_ONCE(shadow->obj) == obj && shadow->id == id)
 				return shadow;
 		}
 		/* Another table's end: it has been moved meanwhile. [resize-marker+get] */
@@ -86,6 +86,16 @@ static __always_inline struct klp_shadow *klp_shadow_table_find(void *obj, unsig
 	} while (unlikely(table));
 
 	return NULL;
+}
+
+/*
+ * The variable, from what was found: itself, but for one that was moved. Plain
+ * writers of the other members of the union do not matter: a variable has no NULL
+ * there ever, and what an alias has is constant.
+ */
+static __always_inline struct klp_shadow *klp_shadow_resolve(struct klp_shadow *entry)
+{
+	return likely(data_race(READ_ONCE(entry->not_alias))) ? entry : entry->variable;
 }
 
 void klp_shadow_table_add(struct klp_shadow *shadow) __must_hold(&klp_shadow_lock);

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Lifetimes: the variables that livepatches declare live as long as a livepatch
+ * that declares them is enabled.
+ *
+ * The livepatch core says which module begins to be enabled and which is given up,
+ * with klp_mutex held, and this file looks for declarations in it. What is decided
+ * from them, is decided with klp_shadow_users_lock held, from beginning to end: a
+ * livepatch that comes sees the variables of one that goes either all or not at
+ * all. Each given-up module stays until the releasing functions that are in it
+ * have been called.
+ */
+#define pr_fmt(fmt) "livepatch: " fmt
+
+#include <linux/errno.h>
+#include <linux/export.h>
+#include <linux/init.h>
+#include <linux/lockdep.h>
+#include <linux/module.h>
+#include <linux/notifier.h>
+#include <linux/printk.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "shadow_convert.h"
+#include "shadow_core.h"
+#include "shadow_id.h"
+#include "shadow_release.h"
+#include "shadow_table.h"
+#include "shadow_type.h"
+
+DEFINE_MUTEX(klp_shadow_users_lock);
+LIST_HEAD(klp_shadow_users);
+
+#define for_each_type(type, user) \
+	for ((type) = (user)->types; (type) < (user)->types + (user)->nr_types; (type)++)
+
+/* What a user declares of an id, or NULL. */
+static struct klp_shadow_type *klp_shadow_user_type(struct klp_shadow_user *user,
+						    unsigned long id)
+{
+	struct klp_shadow_type *type;
+
+	for_each_type(type, user) {
+		if (type->id == id)
+			return type;
+	}
+
+	return NULL;
+}
+
+/* The latest declaration of an id, or NULL. */
+static struct klp_shadow_type *klp_shadow_latest_type(unsigned long id)
+	__must_hold(&klp_shadow_users_lock)
+{
+	struct klp_shadow_user *user;
+	struct klp_shadow_type *type;
+
+	lockdep_assert_held(&klp_shadow_users_lock);
+
+	list_for_each_entry_reverse(user, &klp_shadow_users, list) {
+		type = klp_shadow_user_type(user, id);
+		if (type)
+			return type;
+	}
+
+	return NULL;
+}
+
+/* === Freeing === */
+
+/*
+ * Which declaration a variable belongs to, now that the latest is @type: it may
+ * wait for a conversion.
+ */
+static struct klp_shadow_type *klp_shadow_type_of(struct klp_shadow_type *type,
+						  struct klp_shadow *shadow)
+	__must_hold(&klp_shadow_lock)
+{
+	lockdep_assert_held(&klp_shadow_lock);
+
+	return type->from && (!type->converting || klp_shadow_id_waits(shadow)) ?
+	       type->from : type;
+}
+
+/**
+ * klp_shadow_type_free() - remove a declared variable
+ * @obj:	parent; any pointer value, never dereferenced
+ * @type:	what declares it
+ *
+ * As klp_shadow_free() with the declared destructor. The declared releasing
+ * function is called later, where it may sleep. (G14)
+ *
+ * Context: Any but NMI. Takes klp_shadow_lock. Does not sleep.
+ */
+void klp_shadow_type_free(void *obj, struct klp_shadow_type *type)
+{
+	struct klp_shadow *shadow;
+	KLP_SHADOW_DEAD(dead, NULL);
+	unsigned long flags;
+
+	spin_lock_irqsave(&klp_shadow_lock, flags);
+	shadow = klp_shadow_table_find(obj, type->id);
+	if (shadow) {
+		shadow = klp_shadow_resolve(shadow);
+		type = klp_shadow_type_of(type, shadow);
+		dead.release = type->release;
+		klp_shadow_remove(shadow, type->dtor, &dead);
+	}
+	spin_unlock_irqrestore(&klp_shadow_lock, flags);
+
+	klp_shadow_bury(&dead);
+}
+EXPORT_SYMBOL_GPL(klp_shadow_type_free);
+
+/* Free all variables of a declaration: the latest, or the last. */
+static void klp_shadow_type_free_all(struct klp_shadow_type *type)
+	__must_hold(&klp_shadow_users_lock)
+{
+	struct klp_shadow walk;
+	bool more;
+
+	lockdep_assert_held(&klp_shadow_users_lock);
+
+	/* Conversions hold the lock: all are old, or none. */
+	type = type->from ?: type;
+	for (more = klp_shadow_remove_begin(&walk, type->id); more; cond_resched())
+		more = klp_shadow_remove_some(&walk, type->dtor, type->release);
+}
+
+/* === Clashes === */
+
+/* Why a declaration cannot stand beside that of another livepatch, or NULL. */
+static const char *klp_shadow_clash(const struct klp_shadow_type *type, bool replace,
+				    const struct klp_shadow_type *other,
+				    const struct klp_shadow_user *user)
+{
+	if (strcmp(type->name, other->name))
+		return "another name";
+	if (strcmp(type->owner ?: "", other->owner ?: ""))
+		return "another module's objects as parents";
+	if (type->shared != other->shared)
+		return type->shared ? "a shared variable" : "one variable for each parent";
+	if (type->size == other->size)
+		return NULL;
+	if (!replace)
+		return "another size, and does not replace it";
+	if (!type->convert)
+		return "another size, without a conversion";
+	/* Its code may run for ever. */
+	if (user->forced)
+		return "another size, and that livepatch was given up by force";
+	if (other->from)
+		return "another size, and its own conversion was never done";
+
+	return NULL;
+}
+
+/* 0 when nothing stands against what @user declares. */
+static int klp_shadow_check(struct klp_shadow_user *user, bool replace)
+	__must_hold(&klp_shadow_users_lock)
+{
+	struct klp_shadow_type *type, *other;
+	struct klp_shadow_user *enabled;
+	const char *clash;
+
+	lockdep_assert_held(&klp_shadow_users_lock);
+
+	for_each_type(type, user) {
+		if (klp_shadow_user_type(user, type->id) != type) {
+			pr_err("'%s' declares shadow variable %lx twice, as '%s' and '%s'\n",
+			       user->mod->name, type->id,
+			       klp_shadow_user_type(user, type->id)->name, type->name);
+			return -EINVAL;
+		}
+		list_for_each_entry(enabled, &klp_shadow_users, list) {
+			other = klp_shadow_user_type(enabled, type->id);
+			clash = other ? klp_shadow_clash(type, replace, other, enabled) : NULL;
+			if (!clash)
+				continue;
+			pr_err("'%s' declares shadow variable %lx as '%s' with %zu bytes, '%s' declares it as '%s' with %zu: %s\n",
+			       user->mod->name, type->id, type->name, type->size,
+			       enabled->mod->name, other->name, other->size, clash);
+			return -EINVAL;
+		}
+	}
+
+	return 0;
+}
+
+/* === Users come and go === */
+
+/* Variables of another size wait for the end of the transition. */
+static void klp_shadow_wait_for_conversion(struct klp_shadow_user *user)
+	__must_hold(&klp_shadow_users_lock)
+{
+	struct klp_shadow_type *type, *latest;
+
+	lockdep_assert_held(&klp_shadow_users_lock);
+
+	for_each_type(type, user) {
+		latest = klp_shadow_latest_type(type->id);
+		if (!latest || latest->size == type->size)
+			continue;
+		spin_lock_irq(&klp_shadow_lock);
+		/* Nobody uses the accessors of @type yet. */
+		type->from = latest;
+		spin_unlock_irq(&klp_shadow_lock);
+	}
+}
+
+/* 0 when the instance is there. */
+static int klp_shadow_share(struct klp_shadow_type *type)
+{
+	if (!type->shared || type->from ||
+	    klp_shadow_type_get_or_alloc(NULL, type, GFP_KERNEL, NULL))
+		return 0;
+	pr_err("no shared shadow variable '%s'\n", type->name);
+
+	return -ENOMEM;
+}
+
+static void klp_shadow_convert_type(struct klp_shadow_type *type, struct klp_shadow_user *user)
+	__must_hold(&klp_shadow_users_lock)
+{
+	struct klp_shadow_conversion result = {};
+	size_t old_size = type->from->size;
+
+	lockdep_assert_held(&klp_shadow_users_lock);
+
+	klp_shadow_convert_all(type, &result);
+	pr_info("%lu shadow variables '%s' of '%s' converted from %zu to %zu bytes\n",
+		result.done, type->name, user->mod->name, old_size, type->size);
+	if (result.failed)
+		pr_warn("%lu shadow variables '%s' of '%s' freed, their conversion failed: %d\n",
+			result.failed, type->name, user->mod->name, result.err);
+	klp_shadow_share(type);
+}
+
+static void klp_shadow_put(struct work_struct *work)
+{
+	struct klp_shadow_user *user = container_of(work, struct klp_shadow_user, put);
+
+	klp_shadow_release_all();
+	module_put(user->mod);
+	kfree(user);
+}
+
+/* Its variables go with it, but for those that somebody else declares. */
+static void klp_shadow_user_remove(struct klp_shadow_user *user)
+	__must_hold(&klp_shadow_users_lock)
+{
+	struct klp_shadow_type *type, *latest;
+	struct klp_shadow_user *last;
+
+	lockdep_assert_held(&klp_shadow_users_lock);
+
+	last = list_last_entry(&klp_shadow_users, struct klp_shadow_user, list);
+	list_del(&user->list);
+
+	for_each_type(type, user) {
+		latest = klp_shadow_latest_type(type->id);
+		if (!latest)
+			klp_shadow_type_free_all(type);
+		else if (latest->from && last != user)
+			/* The transition has completed: it is the replaced one that goes. */
+			klp_shadow_convert_type(latest, last);
+	}
+
+	INIT_WORK(&user->put, klp_shadow_put);
+	/* The caller has it, and is about to put it. */
+	__module_get(user->mod);
+	queue_work(klp_shadow_release_wq, &user->put);
+}
+
+/**
+ * klp_shadow_user_enable() - a livepatch that declares variables begins to be enabled
+ * @mod:	its module
+ * @types:	its declarations
+ * @nr_types:	how many
+ * @replace:	whether it replaces all others
+ *
+ * Context: Process context, sleeps. Takes klp_shadow_users_lock.
+ * Return: 0; -EINVAL when a declaration clashes, which the log explains; -ENOMEM.
+ * Nothing has changed on any error.
+ */
+int klp_shadow_user_enable(struct module *mod, struct klp_shadow_type *types,
+			   unsigned int nr_types, bool replace)
+{
+	struct klp_shadow_user *user;
+	struct klp_shadow_type *type;
+	int err;
+
+	user = kzalloc(sizeof(*user), GFP_KERNEL);
+	if (!user)
+		return -ENOMEM;
+	user->mod = mod;
+	user->types = types;
+	user->nr_types = nr_types;
+
+	mutex_lock(&klp_shadow_users_lock);
+	err = klp_shadow_check(user, replace);
+	if (err) {
+		kfree(user);
+		goto out;
+	}
+	klp_shadow_wait_for_conversion(user);
+	list_add_tail(&user->list, &klp_shadow_users);
+	for_each_type(type, user) {
+		err = klp_shadow_share(type);
+		if (err) {
+			klp_shadow_user_remove(user);
+			goto out;
+		}
+	}
+out:
+	mutex_unlock(&klp_shadow_users_lock);
+
+	return err;
+}
+
+/**
+ * klp_shadow_give_up() - a livepatch is given up, or fails to be enabled
+ * @mod:	its module; may be one that declares nothing
+ * @forced:	its code may still be running, and will stay
+ *
+ * The transition that it leaves with has completed. Variables that no other
+ * livepatch declares are freed; variables that wait to be converted are converted.
+ * (G15, G16)
+ *
+ * Context: Process context, sleeps. The caller holds a reference of @mod. Takes
+ * klp_shadow_users_lock.
+ */
+void klp_shadow_give_up(struct module *mod, bool forced)
+{
+	struct klp_shadow_user *user;
+
+	mutex_lock(&klp_shadow_users_lock);
+	list_for_each_entry(user, &klp_shadow_users, list) {
+		if (user->mod != mod)
+			continue;
+		user->forced = forced;
+		if (forced)
+			pr_notice("'%s' was given up by force: its shadow variables stay\n",
+				  mod->name);
+		else
+			klp_shadow_user_remove(user);
+		break;
+	}
+	mutex_unlock(&klp_shadow_users_lock);
+}
+
+#ifdef CONFIG_LIVEPATCH
+/**
+ * klp_shadow_enable() - a livepatch begins to be enabled
+ * @mod:	its module; it may declare variables or not
+ * @replace:	whether it replaces all others
+ *
+ * Context: Process context, sleeps. Takes klp_shadow_users_lock.
+ * Return: As klp_shadow_user_enable().
+ */
+int klp_shadow_enable(struct module *mod, bool replace)
+{
+	const struct klp_modinfo *info = mod->klp_info;
+	unsigned int i;
+
+	for (i = 1; i < info->hdr.e_shnum; i++) {
+		const Elf_Shdr *section = &info->sechdrs[i];
+
+		if (strcmp(info->secstrings + section->sh_name, KLP_SHADOW_SECTION))
+			continue;
+		if (section->sh_size % sizeof(struct klp_shadow_type)) {
+			pr_err("'%s' declares shadow variables for another kernel: section %s has %llu bytes, not a multiple of %zu\n",
+			       mod->name, KLP_SHADOW_SECTION,
+			       (unsigned long long)section->sh_size,
+			       sizeof(struct klp_shadow_type));
+			return -EINVAL;
+		}
+		return klp_shadow_user_enable(mod, (void *)section->sh_addr,
+					      section->sh_size / sizeof(struct klp_shadow_type),
+					      replace);
+	}
+
+	return 0;
+}
+#endif
+
+/* === The modules that own the parents === */
+
+/**
+ * klp_shadow_owner_gone() - free the variables of a module's objects
+ * @mod:	the module
+ *
+ * Context: Process context, sleeps. Takes klp_shadow_users_lock.
+ */
+void klp_shadow_owner_gone(struct module *mod)
+{
+	struct klp_shadow_user *user;
+	struct klp_shadow_type *type;
+
+	mutex_lock(&klp_shadow_users_lock);
+	list_for_each_entry(user, &klp_shadow_users, list) {
+		for_each_type(type, user) {
+			if (type->owner && !strcmp(type->owner, mod->name) &&
+			    type == klp_shadow_latest_type(type->id))
+				klp_shadow_type_free_all(type);
+		}
+	}
+	mutex_unlock(&klp_shadow_users_lock);
+}
+
+static int klp_shadow_module_event(struct notifier_block *nb, unsigned long event, void *mod)
+{
+	/* Its exit function has returned, or its init function has failed. */
+	if (event == MODULE_STATE_GOING)
+		klp_shadow_owner_gone(mod);
+
+	return NOTIFY_OK;
+}
+
+static struct notifier_block klp_shadow_module_nb = {
+	.notifier_call = klp_shadow_module_event,
+};
+
+static int __init klp_shadow_type_init(void)
+{
+	return register_module_notifier(&klp_shadow_module_nb);
+}
+core_initcall(klp_shadow_type_init);
