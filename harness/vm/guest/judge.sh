@@ -22,6 +22,10 @@ verdict()
 	exit
 }
 
+# Races need two, and not all firmware tells of both.
+processors=$(nproc)
+((processors == 2)) || verdict "fail: the VM has $processors processors, not 2"
+
 sysctl -q kernel.panic_on_warn=1 kernel.softlockup_panic=1 kernel.hung_task_panic=1 \
 	kernel.watchdog_thresh=30
 # Some kernels cannot look for leaks, or are told not to.
