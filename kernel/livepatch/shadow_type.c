@@ -136,12 +136,13 @@ static const char *klp_shadow_clash(const struct klp_shadow_type *type, bool rep
 				    const struct klp_shadow_type *other,
 				    const struct klp_shadow_user *user)
 {
+	if (type->shared != other->shared)
+		return type->shared ? "one shared variable, not one for each parent" :
+				      "one for each parent, not one shared variable";
 	if (strcmp(type->name, other->name))
 		return "another name";
 	if (strcmp(type->owner ?: "", other->owner ?: ""))
 		return "another module's objects as parents";
-	if (type->shared != other->shared)
-		return type->shared ? "a shared variable" : "one variable for each parent";
 	if (type->size == other->size)
 		return NULL;
 	if (!replace)

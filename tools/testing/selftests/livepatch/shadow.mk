@@ -13,7 +13,9 @@ TEST_PROGS += \
 	test-shadow-context.sh \
 	test-shadow-lifetime.sh \
 	test-shadow-failure.sh \
-	test-shadow-table.sh
+	test-shadow-table.sh \
+	test-shadow-move.sh \
+	test-shadow-lifetimes.sh
 TEST_PROGS_EXTENDED += shadow_functions.sh
 TEST_FILES += $(SHADOW_MODULES)
 

@@ -83,7 +83,7 @@ restore_knobs()
 
 clean_up()
 {
-	[[ -z $loaded ]] || rmmod "$loaded"
+	[[ -z $loaded ]] || xargs -n 1 rmmod <<<"$loaded"
 	restore_knobs
 }
 

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A livepatch that declares shadow variables as its parameters say. Each
+ * test_klp_shadow_lp<n>.c is one of them, by including this; with DECLARES 0 it
+ * declares nothing. test-shadow-lifetimes.sh loads them in many orders.
+ *
+ * Its variables have parents number 1, 2, ..., which are imaginary; see
+ * test_klp_shadow_owner.c.
+ */
+#include <linux/delay.h>
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+
+#define ID_VAR		0x5d0b0000UL
+#define ID_STATE	0x5d0b0001UL
+
+#define PARENT(n)	((void *)(0x5d0b0000UL + 16 * (n)))
+
+/* What each variable begins with, also after a conversion. */
+struct var {
+	unsigned long number;	/* of the parent */
+	unsigned long last;	/* of a converted one, at its end: the number again */
+};
+
+/* Beside what follows, in this order, for what the exit function says. */
+static unsigned int ctors, dtors, releases, converted, wrong;
+
+static bool replace = true;
+module_param(replace, bool, 0444);
+MODULE_PARM_DESC(replace, "replace all other livepatches");
+static bool fail;
+module_param(fail, bool, 0444);
+MODULE_PARM_DESC(fail, "fail in the pre-patch callback");
+static bool no_target;
+module_param(no_target, bool, 0444);
+MODULE_PARM_DESC(no_target, "patch a function that does not exist");
+
+static bool block;
+module_param(block, bool, 0644);
+MODULE_PARM_DESC(block, "stay in the patched function: no transition to another livepatch completes");
+static bool blocked;
+module_param(blocked, bool, 0444);
+MODULE_PARM_DESC(blocked, "somebody stays there");
+
+#if DECLARES
+static char *name = "var";
+module_param(name, charp, 0444);
+MODULE_PARM_DESC(name, "name of the variable");
+static char *owner;
+module_param(owner, charp, 0444);
+MODULE_PARM_DESC(owner, "module that owns the parents");
+static unsigned long id = ID_VAR;
+module_param(id, ulong, 0444);
+MODULE_PARM_DESC(id, "identifier of the variable");
+static unsigned long size = sizeof(unsigned long);
+module_param(size, ulong, 0444);
+MODULE_PARM_DESC(size, "bytes of the variable");
+static int convert = -1;
+module_param(convert, int, 0444);
+MODULE_PARM_DESC(convert, "-1: has no conversion; n: every n-th fails, none if 0");
+static unsigned long state_id;
+module_param(state_id, ulong, 0444);
+MODULE_PARM_DESC(state_id, "identifier of the shared state; 0: nobody else has it");
+static unsigned int slow;
+module_param(slow, uint, 0444);
+MODULE_PARM_DESC(slow, "milliseconds that releasing takes");
+static int state_err;
+module_param(state_err, int, 0444);
+MODULE_PARM_DESC(state_err, "what the constructor of the shared state returns");
+
+static int var_ctor(void *obj, void *shadow_data, void *ctor_data)
+{
+	ctors++;
+
+	return 0;
+}
+
+static void var_dtor(void *obj, void *shadow_data)
+{
+	struct var *var = shadow_data;
+
+	wrong += PARENT(var->number) != obj;
+	dtors++;
+}
+
+/* Sees the data still whole. (G14) */
+static void var_release(void *obj, void *shadow_data)
+{
+	struct var *var = shadow_data;
+
+	might_sleep();
+	if (slow)
+		msleep(slow);
+	wrong += PARENT(var->number) != obj;
+	releases++;
+}
+
+static int var_convert(void *obj, void *shadow_data, void *old_data, size_t old_size)
+{
+	struct var *var = shadow_data, *old = old_data;
+
+	if (convert && old->number % convert == 0)
+		return -ERANGE;
+	wrong += memchr_inv(shadow_data, 0, size) != NULL;
+	var->number = old->number;
+	var->last = old->number;
+	converted++;
+
+	return 0;
+}
+
+struct state {
+	unsigned long built;
+};
+
+static int state_ctor(void *obj, void *shadow_data, void *ctor_data)
+{
+	static unsigned long times;
+	struct state *state = shadow_data;
+
+	state->built = ++times;
+
+	return state_err;
+}
+
+static DEFINE_KLP_SHADOW(var, ID_VAR, unsigned long, .ctor = var_ctor, .dtor = var_dtor,
+			 .release = var_release);
+static DEFINE_KLP_SHADOW_SHARED(state, ID_STATE, struct state, .ctor = state_ctor);
+
+/* The macros above are for authors, who know what they declare. */
+static void declare(void)
+{
+	var.name = name;
+	var.owner = owner;
+	var.id = id;
+	var.size = size;
+	var.convert = convert < 0 ? NULL : var_convert;
+	state.id = state_id ?: (unsigned long)&state;
+}
+
+/* add: write n to give parents 1 ... n their variables. */
+static int add_set(const char *text, const struct kernel_param *kp)
+{
+	unsigned long i, n;
+	int err;
+
+	err = kstrtoul(text, 0, &n);
+	for (i = 1; i <= n && !err; i++) {
+		unsigned long *data = klp_shadow_var_alloc(PARENT(i), var, GFP_KERNEL, NULL);
+
+		if (data)
+			*data = i;
+		else
+			err = -ENOMEM;
+		cond_resched();
+	}
+
+	return err;
+}
+
+/* there: how many of parents 1 ... 100 have their variable. */
+static int there_get(char *buffer, const struct kernel_param *kp)
+{
+	unsigned long i, n = 0;
+
+	for (i = 1; i <= 100; i++) {
+		struct var *data;
+
+		rcu_read_lock();
+		data = (struct var *)klp_shadow_var_get(PARENT(i), var);
+		if (data) {
+			n++;
+			wrong += data->number != i;
+			if (convert >= 0)
+				wrong += data->last != i;
+		}
+		rcu_read_unlock();
+	}
+
+	return sysfs_emit(buffer, "%lu\n", n);
+}
+
+/* drop: write n to free the variable of parent n. */
+static int drop_set(const char *text, const struct kernel_param *kp)
+{
+	unsigned long n;
+	int err = kstrtoul(text, 0, &n);
+
+	if (!err)
+		klp_shadow_var_free(PARENT(n), var);
+
+	return err;
+}
+
+/* state: how often the shared state has been built by the one who has built it. */
+static int state_get(char *buffer, const struct kernel_param *kp)
+{
+	struct state *shared = klp_shadow_shared(state);
+
+	return sysfs_emit(buffer, "%lu\n", shared ? shared->built : 0);
+}
+
+static int state_set(const char *text, const struct kernel_param *kp)
+{
+	struct state *shared = klp_shadow_shared(state);
+
+	return shared ? kstrtoul(text, 0, &shared->built) : -ENOENT;
+}
+
+module_param_call(add, add_set, NULL, NULL, 0200);
+module_param_call(there, NULL, there_get, NULL, 0444);
+module_param_call(drop, drop_set, NULL, NULL, 0200);
+module_param_call(state, state_set, state_get, NULL, 0644);
+MODULE_PARM_DESC(add, "write n: give parents 1 ... n their variables");
+MODULE_PARM_DESC(there, "of parents 1 ... 100, how many have their variable");
+MODULE_PARM_DESC(drop, "write n: free the variable of parent n");
+MODULE_PARM_DESC(state, "a number in the shared state, 1 when it is new");
+
+/* Built before any patched code can run. (G15) */
+static void check_state(void)
+{
+	wrong += !klp_shadow_shared(state);
+}
+#else
+static void declare(void) { }
+static void check_state(void) { }
+#endif
+
+static void poke(void)
+{
+	check_state();
+	while (READ_ONCE(block)) {
+		WRITE_ONCE(blocked, true);
+		msleep(20);
+	}
+	WRITE_ONCE(blocked, false);
+}
+
+static struct klp_func funcs[] = {
+	{ .old_name = "test_klp_shadow_poke", .new_func = poke },
+	{ }
+};
+
+static int pre_patch(struct klp_object *obj)
+{
+	check_state();
+
+	return fail ? -ENODEV : 0;
+}
+
+static struct klp_object objs[] = {
+	{ .name = "test_klp_shadow_owner", .funcs = funcs, .callbacks.pre_patch = pre_patch },
+	{ }
+};
+
+static struct klp_patch patch = {
+	.mod = THIS_MODULE,
+	.objs = objs,
+};
+
+static int __init lp_init(void)
+{
+	declare();
+	patch.replace = replace;
+	if (no_target)
+		funcs[0].old_name = "test_klp_shadow_no_such_function";
+
+	return klp_enable_patch(&patch);
+}
+
+static void __exit lp_exit(void)
+{
+	pr_info("%s: ctors %u, dtors %u, releases %u, converted %u, wrong %u\n", KBUILD_MODNAME,
+		ctors, dtors, releases, converted, wrong);
+}
+
+module_init(lp_init);
+module_exit(lp_exit);
+MODULE_DESCRIPTION("Test of shadow variables: a livepatch that may declare some");
+MODULE_LICENSE("GPL");
+MODULE_INFO(livepatch, "Y");

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* G13: moving a variable to another parent. */
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "test_klp_shadow.h"
+
+#define ID		0x5d0c0000UL
+#define ROUNDS		20000UL
+#define PARENT(n)	((void *)(0x5d0c0000UL + 8 * (n)))
+
+static unsigned int dtors;
+static void *dtor_obj;
+
+static void note_dtor(void *obj, void *shadow_data)
+{
+	dtors++;
+	dtor_obj = obj;
+}
+
+static void test_one(void)
+{
+	void *data = klp_shadow_alloc(PARENT(0), ID, 24, GFP_KERNEL, NULL, NULL);
+	void *other = klp_shadow_alloc(PARENT(9), ID, 24, GFP_KERNEL, NULL, NULL);
+
+	check(data && other, "G13 there is memory for two");
+	check(!klp_shadow_move(PARENT(0), PARENT(1), ID, GFP_KERNEL) &&
+	      klp_shadow_get(PARENT(1), ID) == data && !klp_shadow_get(PARENT(0), ID),
+	      "G13 a variable moves, and its data stays where it is");
+	check(!klp_shadow_move(PARENT(1), PARENT(2), ID, GFP_ATOMIC) &&
+	      !klp_shadow_move(PARENT(2), PARENT(0), ID, GFP_ATOMIC) &&
+	      klp_shadow_get(PARENT(0), ID) == data && !klp_shadow_get(PARENT(2), ID),
+	      "G13 a variable moves again, and back");
+	check(klp_shadow_move(PARENT(1), PARENT(3), ID, GFP_KERNEL) == -ENOENT,
+	      "G13 what is not there cannot move");
+	check(klp_shadow_move(PARENT(0), PARENT(9), ID, GFP_KERNEL) == -EEXIST &&
+	      klp_shadow_move(PARENT(0), PARENT(0), ID, GFP_KERNEL) == -EEXIST &&
+	      klp_shadow_get(PARENT(0), ID) == data && klp_shadow_get(PARENT(9), ID) == other,
+	      "G13 nothing moves to a parent that has such a variable");
+	check(klp_shadow_get_or_alloc(PARENT(0), ID, 24, GFP_KERNEL, NULL, NULL) == data,
+	      "G13 get_or_alloc finds a variable that was moved");
+
+	klp_shadow_free(PARENT(0), ID, note_dtor);
+	check(dtors == 1 && dtor_obj == PARENT(0) && !klp_shadow_get(PARENT(0), ID),
+	      "G13 free removes a variable that was moved, with its new parent");
+	check(!klp_shadow_move(PARENT(9), PARENT(1), ID, GFP_KERNEL), "G13 the other one moves");
+	klp_shadow_free_all(ID, note_dtor);
+	check(dtors == 2 && dtor_obj == PARENT(1) && !klp_shadow_get(PARENT(1), ID),
+	      "G13 free_all removes a variable that was moved, with its new parent");
+}
+
+/* What the mover moves next is on this parent, or is on the next one already. */
+static unsigned long round;
+static void *moved;
+static unsigned long looks, on_neither, elsewhere, failed;
+
+static void move_on(void *unused)
+{
+	unsigned long n;
+
+	for (n = 0; n < ROUNDS; n++) {
+		while (klp_shadow_move(PARENT(n), PARENT(n + 1), ID, GFP_KERNEL)) {
+			if (++failed == ROUNDS)
+				goto out;
+		}
+		/* Before the next move begins. */
+		smp_store_mb(round, n + 1);
+	}
+out:
+	WRITE_ONCE(round, ROUNDS);
+}
+
+static void look_on(void *unused)
+{
+	unsigned long n;
+	void *data;
+
+	while ((n = READ_ONCE(round)) < ROUNDS) {
+		rcu_read_lock();
+		smp_rmb();
+		data = klp_shadow_get(PARENT(n), ID);
+		if (!data) {
+			smp_rmb();
+			data = klp_shadow_get(PARENT(n + 1), ID);
+		}
+		smp_rmb();
+		if (READ_ONCE(round) == n) {
+			looks++;
+			on_neither += !data;
+		}
+		elsewhere += data && data != moved;
+		rcu_read_unlock();
+		if (!(n % 64))
+			cond_resched();
+	}
+}
+
+static void test_race(void)
+{
+	moved = klp_shadow_alloc(PARENT(0), ID, 24, GFP_KERNEL, NULL, NULL);
+	if (!moved || test_run_both(move_on, look_on, NULL)) {
+		check(false, "G13 there is memory for a race");
+	} else {
+		check(!failed && klp_shadow_get(PARENT(ROUNDS), ID) == moved,
+		      "G13 a variable moves %lu times", ROUNDS);
+		check(looks && !on_neither && !elsewhere,
+		      "G13 it is on neither parent at no moment: %lu looks", looks);
+	}
+	klp_shadow_free_all(ID, NULL);
+}
+
+static int __init test_init(void)
+{
+	test_one();
+	test_race();
+	checks_done();
+
+	return 0;
+}
+
+static void __exit test_exit(void)
+{
+}
+
+module_init(test_init);
+module_exit(test_exit);
+MODULE_DESCRIPTION("Test of the shadow variables: moving them");
+MODULE_LICENSE("GPL");
