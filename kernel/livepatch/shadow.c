@@ -244,7 +244,7 @@ void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor,
 {
 	lockdep_assert_held(&klp_shadow_lock);
 
-	klp_shadow_entry_del(shadow, dead);
+	klp_shadow_entry_del(klp_shadow_entry(shadow), dead);
 	if (klp_shadow_id_waits(shadow)) {
 		klp_shadow_id_drop(shadow, dead->release);
 	} else {

@@ -60,6 +60,7 @@ static int klp_shadow_convert(struct klp_shadow_type *type, struct klp_shadow *o
 	__must_hold(&klp_shadow_lock)
 {
 	struct klp_shadow *shadow = *new, *of_id = klp_shadow_id_find(old->id);
+	struct klp_shadow *entry = klp_shadow_entry(old);
 	int err;
 
 	lockdep_assert_held(&klp_shadow_lock);
@@ -82,7 +83,7 @@ static int klp_shadow_convert(struct klp_shadow_type *type, struct klp_shadow *o
 	klp_shadow_id_link(of_id, shadow);
 	/* Before the old one goes: at no moment is there none. */
 	klp_shadow_table_add(shadow);
-	klp_shadow_entry_del(old, dead);
+	klp_shadow_entry_del(entry, dead);
 	*new = NULL;
 
 	return 0;

@@ -40,20 +40,19 @@ struct klp_shadow *klp_shadow_entry(struct klp_shadow *shadow)
 
 /**
  * klp_shadow_entry_del() - hide a variable from lookups that begin from now on
- * @shadow:	variable that has not been removed
- * @dead:	gets its alias, if it has one
+ * @entry:	what stands for it in the table
+ * @dead:	gets @entry if it is an alias
  *
  * Context: klp_shadow_lock held.
  */
-void klp_shadow_entry_del(struct klp_shadow *shadow, struct klp_shadow_dead *dead)
+void klp_shadow_entry_del(struct klp_shadow *entry, struct klp_shadow_dead *dead)
 {
-	struct klp_shadow *entry = klp_shadow_entry(shadow);
 	struct klp_shadow_alias *alias;
 
 	lockdep_assert_held(&klp_shadow_lock);
 
 	klp_shadow_table_del(entry);
-	if (entry == shadow)
+	if (klp_shadow_resolve(entry) == entry)
 		return;
 	alias = container_of(entry, struct klp_shadow_alias, entry);
 	alias->rcu.next = dead->aliases;
@@ -100,7 +99,7 @@ static int klp_shadow_move_locked(void *from, struct klp_shadow_alias *alias,
 	 * finds it there. (G13) [move+get]
 	 */
 	smp_wmb();
-	klp_shadow_entry_del(shadow, dead);
+	klp_shadow_entry_del(entry, dead);
 	/* Lookups may stand on it still: with either parent it is the right one. */
 	WRITE_ONCE(shadow->obj, new->obj);
 

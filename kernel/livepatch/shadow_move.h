@@ -6,7 +6,7 @@
 #include "shadow.h"
 
 struct klp_shadow *klp_shadow_entry(struct klp_shadow *shadow) __must_hold(&klp_shadow_lock);
-void klp_shadow_entry_del(struct klp_shadow *shadow, struct klp_shadow_dead *dead)
+void klp_shadow_entry_del(struct klp_shadow *entry, struct klp_shadow_dead *dead)
 	__must_hold(&klp_shadow_lock);
 void klp_shadow_aliases_free(struct rcu_head *aliases);
 
