@@ -22,12 +22,14 @@
  *   1
  *
  * Mended, bob's write is refused with ESTALE: he reads 1 and writes 2. That
- * takes a new field in struct session. Three livepatches bring it as a shadow
- * variable, and each may replace any other:
+ * takes a new field in struct session. Livepatches bring it as a shadow variable,
+ * and most may replace any other:
  *
  *   livepatch-shadow-lifetime  attached at the session's birth
  *   livepatch-shadow-inflight  attached when it is needed, also to old sessions
  *   livepatch-shadow-flag      no data: that it exists says everything
+ *   livepatch-shadow-upgrade   a larger one; converts those of -lifetime
+ *   livepatch-shadow-shared    no field, but state that livepatches hand on
  *
  * All of it goes away again like this:
  *

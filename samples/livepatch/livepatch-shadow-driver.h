@@ -5,6 +5,7 @@
 #ifndef _LIVEPATCH_SHADOW_DRIVER_H
 #define _LIVEPATCH_SHADOW_DRIVER_H
 
+#include <linux/atomic.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 
@@ -29,6 +30,12 @@ enum {
 	SEEN_LIFETIME = 0x6e6f7465,
 	SEEN_INFLIGHT,
 	SEEN_FLAG,
+	NOTE_STATS,
+};
+
+/* What livepatches hand on from one to the next. */
+struct note_stats {
+	atomic_t writes;
 };
 
 #endif /* _LIVEPATCH_SHADOW_DRIVER_H */

@@ -11,6 +11,10 @@
  * The answer can be withdrawn from all parents in one call, without a list of
  * them; that walks the whole store, so not on a hot path.
  *
+ * This one declares nothing and makes the plain calls, as every livepatch did
+ * before there were declarations; livepatch-shadow-lifetime has one. What a plain
+ * call adds has to be freed by hand, below in flag_exit().
+ *
  *   # modprobe livepatch-shadow-flag
  *   # cat <&$alice
  *   # cat <&$bob

@@ -47,46 +47,52 @@ MODULE_PARM_DESC(freed, "variables that are gone again");
 /* Must not sleep, so the caller brings the first text, and here it is handed over. */
 static int seen_ctor(void *obj, void *shadow_data, void *ctor_data)
 {
-	struct seen *seen = shadow_data;
+	struct seen *last = shadow_data;
 
-	seen->text = ctor_data;
+	last->text = ctor_data;
 	created++;
 
 	return 0;
 }
 
-/*
- * The store waits for lookups that may still be reading the variable, but not
- * what the variable owns. Here nobody can be: its session is being closed, or no
- * patched function runs any more.
- */
 static void seen_dtor(void *obj, void *shadow_data)
 {
-	struct seen *seen = shadow_data;
-
-	kfree(seen->text);
 	freed++;
 }
 
+/*
+ * The store waits for lookups that may still be reading the variable before it
+ * calls this, and what the variable owns is as safe as the variable itself.
+ */
+static void seen_release(void *obj, void *shadow_data)
+{
+	struct seen *last = shadow_data;
+
+	kfree(last->text);
+}
+
+/* The sessions' variables go with the livepatch; nothing is left to do at the end. */
+static DEFINE_KLP_SHADOW(seen, SEEN_INFLIGHT, struct seen, .owner = "livepatch_shadow_driver",
+			 .ctor = seen_ctor, .dtor = seen_dtor, .release = seen_release);
+
 static ssize_t mended_session_read(struct session *session, char *text)
 {
-	struct seen *seen;
+	struct seen *last;
 	char *copy;
 
 	copy = kstrdup(session->note->text, GFP_KERNEL);
 	if (!copy)
 		return -ENOMEM;
 
-	seen = klp_shadow_get_or_alloc(session, SEEN_INFLIGHT, sizeof(*seen), GFP_KERNEL,
-				       seen_ctor, copy);
-	if (!seen) {
+	last = klp_shadow_var_get_or_alloc(session, seen, GFP_KERNEL, copy);
+	if (!last) {
 		kfree(copy);
 		return -ENOMEM;
 	}
 	/* One that existed was not constructed again. */
-	if (seen->text != copy) {
-		kfree(seen->text);
-		seen->text = copy;
+	if (last->text != copy) {
+		kfree(last->text);
+		last->text = copy;
 	}
 
 	return strscpy(text, session->note->text, NOTE_SIZE);
@@ -94,17 +100,17 @@ static ssize_t mended_session_read(struct session *session, char *text)
 
 static ssize_t mended_session_write(struct session *session, const char *text)
 {
-	struct seen *seen = klp_shadow_get(session, SEEN_INFLIGHT);
+	struct seen *last = klp_shadow_var_get(session, seen);
 	char *copy;
 
-	if (!seen || strcmp(seen->text, session->note->text))
+	if (!last || strcmp(last->text, session->note->text))
 		return -ESTALE;
 
 	copy = kstrdup(text, GFP_KERNEL);
 	if (!copy)
 		return -ENOMEM;
-	kfree(seen->text);
-	seen->text = copy;
+	kfree(last->text);
+	last->text = copy;
 
 	return strscpy(session->note->text, text, NOTE_SIZE);
 }
@@ -118,7 +124,7 @@ static ssize_t mended_session_write(struct session *session, const char *text)
 static void mended_session_close(struct session *session)
 {
 	/* First, while nobody else can get the address. */
-	klp_shadow_free(session, SEEN_INFLIGHT, seen_dtor);
+	klp_shadow_var_free(session, seen);
 	kfree(session);
 }
 
@@ -145,10 +151,8 @@ static int __init inflight_init(void)
 	return klp_enable_patch(&patch);
 }
 
-/* Sessions may outlive the livepatch; their variables may not. */
 static void __exit inflight_exit(void)
 {
-	klp_shadow_free_all(SEEN_INFLIGHT, seen_dtor);
 	pr_info("created %u, freed %u\n", created, freed);
 }
 

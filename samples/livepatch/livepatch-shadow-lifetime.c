@@ -30,6 +30,10 @@
 
 #include "livepatch-shadow-driver.h"
 
+struct seen {
+	char text[NOTE_SIZE];
+};
+
 /* Constructor and destructor count under klp_shadow_lock. */
 static unsigned int created;
 module_param(created, uint, 0444);
@@ -50,6 +54,13 @@ static void seen_dtor(void *obj, void *shadow_data)
 	freed++;
 }
 
+/*
+ * With this, nothing is left to do at the end: sessions may outlive the livepatch,
+ * and the driver may go before it does, and in both cases the variables go too.
+ */
+static DEFINE_KLP_SHADOW(seen, SEEN_LIFETIME, struct seen, .owner = "livepatch_shadow_driver",
+			 .ctor = seen_ctor, .dtor = seen_dtor);
+
 static struct session *mended_session_open(struct note *note)
 {
 	struct session *session = kzalloc(sizeof(*session), GFP_KERNEL);
@@ -62,13 +73,13 @@ static struct session *mended_session_open(struct note *note)
 	 * While the transition lasts, a task that is not patched yet may close a
 	 * session and leave its variable behind, at this very address.
 	 */
-	klp_shadow_free(session, SEEN_LIFETIME, seen_dtor);
+	klp_shadow_var_free(session, seen);
 
 	/*
 	 * Zeroed is right for a session that has read nothing: it may fill an
 	 * empty note, where nothing can get lost.
 	 */
-	if (!klp_shadow_alloc(session, SEEN_LIFETIME, NOTE_SIZE, GFP_KERNEL, seen_ctor, NULL)) {
+	if (!klp_shadow_var_alloc(session, seen, GFP_KERNEL, NULL)) {
 		kfree(session);
 		return NULL;
 	}
@@ -79,28 +90,28 @@ static struct session *mended_session_open(struct note *note)
 static void mended_session_close(struct session *session)
 {
 	/* First, while nobody else can get the address. */
-	klp_shadow_free(session, SEEN_LIFETIME, seen_dtor);
+	klp_shadow_var_free(session, seen);
 	kfree(session);
 }
 
 static ssize_t mended_session_read(struct session *session, char *text)
 {
-	char *seen = klp_shadow_get(session, SEEN_LIFETIME);
+	struct seen *last = klp_shadow_var_get(session, seen);
 
-	if (seen)
-		strscpy(seen, session->note->text, NOTE_SIZE);
+	if (last)
+		strscpy(last->text, session->note->text, NOTE_SIZE);
 
 	return strscpy(text, session->note->text, NOTE_SIZE);
 }
 
 static ssize_t mended_session_write(struct session *session, const char *text)
 {
-	char *seen = klp_shadow_get(session, SEEN_LIFETIME);
+	struct seen *last = klp_shadow_var_get(session, seen);
 
-	if (seen) {
-		if (strcmp(seen, session->note->text))
+	if (last) {
+		if (strcmp(last->text, session->note->text))
 			return -ESTALE;
-		strscpy(seen, text, NOTE_SIZE);
+		strscpy(last->text, text, NOTE_SIZE);
 	}
 
 	return strscpy(session->note->text, text, NOTE_SIZE);
@@ -130,14 +141,8 @@ static int __init lifetime_init(void)
 	return klp_enable_patch(&patch);
 }
 
-/*
- * Sessions may outlive the livepatch; their variables may not. The place is
- * here, where no patched function can run any more, and not in a post_unpatch
- * callback, which a livepatch that is replaced does not get.
- */
 static void __exit lifetime_exit(void)
 {
-	klp_shadow_free_all(SEEN_LIFETIME, seen_dtor);
 	pr_info("created %u, freed %u\n", created, freed);
 }
 

@@ -92,19 +92,26 @@ load()
 	reads 1 "/sys/kernel/livepatch/$1/enabled" || die "$1 is not enabled"
 }
 
-# unload(livepatch): remove one that was disabled or replaced; add its counts up
+# remove(livepatch): one that was disabled or replaced
+remove()
+{
+	await "end of $1" gone "/sys/kernel/livepatch/$1"
+	await "last user of $1" reads 0 "/sys/module/$1/refcnt"
+	works "rmmod $1"
+}
+
+# unload(livepatch, more): remove it; add its counts up. It has freed so many more
+# variables than it has created: what one hands on another takes over.
 unload()
 {
 	local line
 
-	await "end of $1" gone "/sys/kernel/livepatch/$1"
-	await "last user of $1" reads 0 "/sys/module/$1/refcnt"
-	works "rmmod $1"
+	remove "$1"
 	show "dmesg | grep -o '$1: created.*' | tail -n 1"
 	line=$output
 	[[ $line =~ ^$1:\ created\ ([0-9]+),\ freed\ ([0-9]+)$ ]] || die "$1 told no counts: '$line'"
-	((BASH_REMATCH[1] > 0)) || die "$1 has created no variable"
-	((BASH_REMATCH[1] == BASH_REMATCH[2])) || die "$1: variables are left over: $line"
+	((BASH_REMATCH[2] > 0)) || die "$1 has freed no variable"
+	((BASH_REMATCH[1] + ${2:-0} == BASH_REMATCH[2])) || die "$1: variables are left over: $line"
 	total_created=$((total_created + BASH_REMATCH[1]))
 	total_freed=$((total_freed + BASH_REMATCH[2]))
 }
@@ -181,17 +188,37 @@ counts livepatch_shadow_lifetime 3 2
 echo "Alice and bob, who opened before the livepatch came, have none:"
 faulty alice bob
 
-heading "Livepatch 2 replaces it: parents in flight"
+heading "Its next version replaces it: variables are converted"
+number "cat <&\$carol"
+before=$output
+load livepatch_shadow_upgrade
+works "dmesg | grep -o '[0-9]* shadow variables .*converted.*' | tail -n 1"
+[[ $output == "1 shadow variables 'seen' of 'livepatch_shadow_upgrade' converted from 128 to 129 bytes" ]] ||
+	die "carol's variable should have been converted"
+echo "Carol's session still knows what it has read, and may write:"
+works "echo $((before + 1)) >&\$carol"
+echo "The first version goes. It declares the same variables, and takes none along:"
+unload livepatch_shadow_lifetime -1
+
+heading "State without a parent is handed on"
+load livepatch_shadow_shared
+number "cat /sys/module/livepatch_shadow_shared/parameters/writes"
+((output == 1)) || die "the livepatch before has counted 1 write, not $output"
+echo "It was counted by the livepatch before. Carol's variable is gone with that:"
+unload livepatch_shadow_upgrade 1
+works "echo 7 >$DEVICE"
+number "cat /sys/module/livepatch_shadow_shared/parameters/writes"
+((output == 2)) || die "2 writes make $output"
+
+heading "Livepatch 2 replaces them: parents in flight"
 load livepatch_shadow_inflight
-echo "Alice has a session from before both livepatches. What she has read is not"
+remove livepatch_shadow_shared
+echo "Alice has a session from before all livepatches. What she has read is not"
 echo "known, so she must read first; that gives her a variable:"
 refused alice 99
 counts livepatch_shadow_inflight 0 0
 mended alice bob
 counts livepatch_shadow_inflight 3 1
-echo "The first livepatch goes. Carol's session is still open and loses its variable:"
-unload livepatch_shadow_lifetime
-
 heading "Livepatch 3 replaces it: existence as a flag"
 load livepatch_shadow_flag
 mended bob carol
@@ -211,5 +238,5 @@ works "rmmod $DRIVER"
 gone "$DEVICE" || die "$DEVICE is still there"
 
 heading "Summary"
-echo "Linux $(uname -r): 1 driver, 3 livepatches, 2 of them replaced by the next, all unloaded"
+echo "Linux $(uname -r): 1 driver, 5 livepatches, each replaced by the next, all unloaded"
 echo "shadow variables: created $total_created, freed $total_freed, left $((total_created - total_freed))"
