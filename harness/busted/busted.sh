@@ -94,7 +94,7 @@ torture()
 	make -C "$BUILD/$LINE/src" O="$obj" ARCH=x86_64 M="$module" modules >"$log.build" 2>&1 ||
 		{ result 1 "busted $1 ($2)" "does not build, see $log.build"; return; }
 	cp "$module/shadow_torture.ko" "$work/payload/"
-	VM_LOG=$log "$TOP/harness/vm/vm.sh" -t $((4 * seconds + 100)) -p "$work/payload" \
+	VM_LOG=$log "$TOP/harness/vm/vm.sh" -t $((2 * seconds + 400)) -p "$work/payload" \
 		-a "$(arguments "$2" | tr '\n' ' ')" "$TOP/harness/torture/job.sh" >"$log.txt" 2>&1 || status=$?
 	judge "$1" "$2" "$status" $((SECONDS - start)) "$log.txt" "$log.console"
 }
