@@ -16,7 +16,7 @@ export KERNEL=$LINE
 logs=$BUILD/$LINE/logs
 mkdir -p "$logs"
 # Of the static checks, those that take no more than a minute or two.
-CHECKS=(compile sparse uml checkpatch kernel-doc shellcheck spelling)
+CHECKS=(compile sparse uml checkpatch kernel-doc examples shellcheck spelling)
 # Of the broken stores, one that shows that a run can fail.
 BUSTED=(no-second-look)
 passed=0 failed=0 skipped=0
