@@ -14,6 +14,7 @@ dir=$BUILD/$LINE
 out=$dir/docs
 log=$dir/docs.log
 html=$out/Documentation/output/livepatch
+mkdir -p "$dir"
 
 "$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
 # Pages that have been built before are not read again, and warn no more.
