@@ -11,6 +11,7 @@ help:
 	@echo
 	@echo 'make check                the static checks alone; CHECKS="sparse ..." chooses'
 	@echo 'make compile              compile the store, samples and test modules with W=1'
+	@echo 'make docs                 build the manual with the kernel'\''s Sphinx; no warning allowed'
 	@echo 'make litmus               the litmus tests, with herd7 and the kernel'\''s memory model'
 	@echo 'make kunit                the KUnit suite on user-mode Linux: seconds, once built'
 	@echo 'make torture              all calls at once; SCENARIOS="..."|all, SECONDS=<n> for each'
@@ -47,6 +48,9 @@ check: setup
 compile: setup
 	@harness/check.sh compile
 
+docs: setup
+	@harness/docs/docs.sh
+
 litmus: setup
 	@harness/litmus.sh
 
@@ -79,4 +83,4 @@ clean:
 	@rm -rf build
 
 .PHONY: help setup kernel demo test check compile litmus kunit torture busted coverage \
-	bench bench-vm shell overlay clean
+	docs bench bench-vm shell overlay clean

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> check.sh [compile] [clang] [sparse] [uml] [checkpatch]
-#        [kernel-doc] [coccicheck] [shellcheck] [spelling]
+#        [kernel-doc] [examples] [coccicheck] [shellcheck] [spelling]
 #
 # The static checks, all of them without arguments. One TAP line for each file
 # or set of files; a failure comes with its output and the command that shows it
-# again. Succeeds if all do.
+# again. Succeeds if all do. PAGES names pages for 'examples' instead of the manual's.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-VERBS=(compile clang sparse uml checkpatch kernel-doc coccicheck shellcheck spelling)
+VERBS=(compile clang sparse uml checkpatch kernel-doc examples coccicheck shellcheck spelling)
 
 verbs=("$@")
 ((${#verbs[@]})) || verbs=("${VERBS[@]}")
@@ -233,6 +233,19 @@ check_kernel-doc()
 	done
 }
 
+# The C code of the manual.
+check_examples()
+{
+	local pages=(Documentation/livepatch/shadow-*.rst) page
+
+	[[ ! ${PAGES:-} ]] || read -ra pages <<<"$PAGES"
+	tree
+	for page in "${pages[@]}"; do
+		try "examples: $page (Linux $LINE)" \
+			"$TOP/harness/docs/examples.sh" "$src" "$obj" "$page"
+	done
+}
+
 # Each semantic patch of the kernel's over each file of the store: minutes.
 check_coccicheck()
 {
@@ -265,6 +278,7 @@ check_spelling()
 }
 
 mkdir -p "$dir"
+cd "$TOP"
 for verb in "${verbs[@]}"; do
 	"check_$verb"
 done

@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: KERNEL=<line> docs.sh
+#
+# Builds the livepatch part of the kernel's documentation from an overlaid tree, by
+# the kernel's own Sphinx build, into build/<line>/docs. Fails on any warning that
+# is about our pages or the kernel-doc of our sources. TAP on the standard output.
+
+# shellcheck source=SCRIPTDIR/../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+set_line
+dir=$BUILD/$LINE
+out=$dir/docs
+log=$dir/docs.log
+html=$out/Documentation/output/livepatch
+mkdir -p "$dir"
+
+"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
+# Pages that have been built before are not read again, and warn no more.
+rm -rf "$out"
+mkdir -p "$out"
+say "building the manual with Sphinx, for Linux $LINE"
+make -C "$dir/src" O="$out" ARCH=x86_64 htmldocs SPHINXDIRS=livepatch >"$log" 2>&1 ||
+	die "Sphinx failed, see $log: $(tail -n 1 "$log")"
+
+count=0 failed=0
+
+# result(description, regex): a TAP line; a warning with what matches is a failure
+result()
+{
+	count=$((count + 1))
+	if grep -E '(WARNING|ERROR|SEVERE|[Ww]arning|[Ee]rror):' "$log" | grep -E "$2" >"$dir/docs.bad"; then
+		failed=$((failed + 1))
+		echo "not ok $count $1"
+		sed "s,$dir/src/,,g; s/^/# /" "$dir/docs.bad"
+	else
+		echo "ok $count $1"
+	fi
+}
+
+for page in "$TOP"/Documentation/livepatch/shadow-*.rst; do
+	page=$(basename "$page" .rst)
+	[[ -s $html/$page.html ]] || echo "$page.rst: ERROR: not built" >>"$log"
+	result "$page.html" "(^|/)$page\.rst"
+done
+result "kernel-doc of the sources" 'livepatch_shadow\.h|livepatch/shadow[a-z_]*\.[ch]'
+echo "1..$count"
+say "the pages are in $html, Sphinx's words in $log"
+((failed == 0))

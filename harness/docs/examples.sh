@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: examples.sh KERNEL-SOURCE-TREE OBJECTS PAGE...
+#
+# Compiles the C code in pages of the manual against an overlaid tree, with OBJECTS
+# the directory of its configuration (check.sh prepares both). Silent if all of it
+# compiles without a warning; otherwise the compiler's words name page and line.
+# How a page says in what frame its code stands: examples.awk.
+
+# shellcheck source=SCRIPTDIR/../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+(($# >= 3)) || die "give a kernel source tree, a directory of objects, and pages"
+src=$1 obj=$2
+shift 2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+status=0
+
+for page in "$@"; do
+	dir=$work/$(basename "$page" .rst)
+	mkdir "$dir"
+	: >"$dir/objects"
+	if ! awk -v frames="$TOP/harness/docs/frames" -v out="$dir" \
+		-f "$TOP/harness/docs/examples.awk" "$page"; then
+		status=1
+		continue
+	fi
+	mapfile -t objects <"$dir/objects"
+	((${#objects[@]})) || continue
+	printf 'obj-m := %s\nccflags-y := -I%s\n' "${objects[*]}" "$TOP/harness/docs/frames" >"$dir/Kbuild"
+	if ! make -s -k -C "$src" O="$obj" ARCH=x86_64 M="$dir" W=1 KCFLAGS=-Werror \
+		"${objects[@]}" >"$dir/log" 2>&1 || [[ -s $dir/log ]]; then
+		grep -v '^make.*not remade' "$dir/log"
+		status=1
+	fi
+done
+exit "$status"
