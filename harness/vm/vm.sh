@@ -66,7 +66,7 @@ payload()
 boot()
 {
 	local arguments=(-accel "$1" -cpu "$([[ $1 == kvm* ]] && echo host || echo max)"
-		-smp 2,sockets=2 -m 1G -no-reboot -display none -nodefaults
+		-smp "2,sockets=2" -m 1G -no-reboot -display none -nodefaults
 		-kernel "$image"
 		-drive "file=$BUILD/rootfs.ext2,format=raw,if=virtio,readonly=on"
 		-drive "file=$work/payload.tar,format=raw,if=virtio,readonly=on"

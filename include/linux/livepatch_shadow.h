@@ -158,10 +158,11 @@ struct klp_shadow_type {
 
 /*
  * False while variables of another size are there, which only the replaced
- * livepatch can use. Pairs with the release when they have all been converted.
+ * livepatch can use.
  */
 static inline bool klp_shadow_type_ready(struct klp_shadow_type *type)
 {
+	/* Pairs with the release when they have all been converted. */
 	return !smp_load_acquire(&type->from);
 }
 

@@ -296,7 +296,7 @@ void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 {
 	struct klp_shadow *entry;
 	unsigned long flags;
-	KLP_SHADOW_DEAD(dead, NULL);
+	struct klp_shadow_dead dead = KLP_SHADOW_DEAD(dead, NULL);
 
 	spin_lock_irqsave(&klp_shadow_lock, flags);
 	entry = klp_shadow_table_find(obj, id);
@@ -342,7 +342,7 @@ bool klp_shadow_remove_some(struct klp_shadow *walk, klp_shadow_dtor_t dtor,
 			    klp_shadow_release_t release)
 {
 	struct klp_shadow *shadow = walk;
-	KLP_SHADOW_DEAD(dead, release);
+	struct klp_shadow_dead dead = KLP_SHADOW_DEAD(dead, release);
 	unsigned long flags;
 	int i;
 

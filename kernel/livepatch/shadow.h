@@ -73,11 +73,7 @@ struct klp_shadow_dead {
 	klp_shadow_release_t release;	/* of the variables, or NULL */
 };
 
-#define KLP_SHADOW_DEAD(_name, _release)				\
-	struct klp_shadow_dead _name = {				\
-		.list = LIST_HEAD_INIT(_name.list),			\
-		.release = (_release),					\
-	}
+#define KLP_SHADOW_DEAD(name, fn)	{ .list = LIST_HEAD_INIT((name).list), .release = (fn) }
 
 /* Without the lock. */
 void klp_shadow_bury(struct klp_shadow_dead *dead);

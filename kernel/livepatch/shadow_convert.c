@@ -32,7 +32,7 @@
 static bool klp_shadow_wait_some(struct klp_shadow *walk, struct klp_shadow **waiting)
 {
 	struct klp_shadow *shadow = walk;
-	KLP_SHADOW_DEAD(dead, NULL);
+	struct klp_shadow_dead dead = KLP_SHADOW_DEAD(dead, NULL);
 	int i;
 
 	spin_lock_irq(&klp_shadow_lock);
@@ -115,7 +115,7 @@ void klp_shadow_convert_all(struct klp_shadow_type *type, struct klp_shadow_conv
 	spin_unlock_irq(&klp_shadow_lock);
 
 	for (old = waiting; old; old = next) {
-		KLP_SHADOW_DEAD(dead, from->release);
+		struct klp_shadow_dead dead = KLP_SHADOW_DEAD(dead, from->release);
 
 		next = old->next_waiting;
 		if (!new)

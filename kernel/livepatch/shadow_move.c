@@ -128,7 +128,7 @@ int klp_shadow_move(void *from, void *to, unsigned long id, gfp_t gfp_flags)
 {
 	struct klp_shadow_alias *alias;
 	unsigned long flags;
-	KLP_SHADOW_DEAD(dead, NULL);
+	struct klp_shadow_dead dead = KLP_SHADOW_DEAD(dead, NULL);
 	int err;
 
 	/* Before the lock, with the caller's flags (G6), and quietly (G11). */

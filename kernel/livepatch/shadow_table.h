@@ -89,12 +89,12 @@ static __always_inline struct klp_shadow *klp_shadow_table_find(void *obj, unsig
 }
 
 /*
- * The variable, from what was found: itself, but for one that was moved. Plain
- * writers of the other members of the union do not matter: a variable has no NULL
- * there ever, and what an alias has is constant.
+ * The variable, from what was found: itself, but for one that was moved. What an
+ * alias has in the union is constant.
  */
 static __always_inline struct klp_shadow *klp_shadow_resolve(struct klp_shadow *entry)
 {
+	/* Races with plain writes that leave it different from NULL. */
 	return likely(data_race(READ_ONCE(entry->not_alias))) ? entry : entry->variable;
 }
 

@@ -30,11 +30,17 @@
 #include "shadow_table.h"
 #include "shadow_type.h"
 
+/* Guards the users, and what they bring and take along; see shadow_type.h. */
 DEFINE_MUTEX(klp_shadow_users_lock);
 LIST_HEAD(klp_shadow_users);
 
 #define for_each_type(type, user) \
-	for ((type) = (user)->types; (type) < (user)->types + (user)->nr_types; (type)++)
+	for ((type) = (user)->types; klp_shadow_user_has(user, type); (type)++)
+
+static bool klp_shadow_user_has(struct klp_shadow_user *user, struct klp_shadow_type *type)
+{
+	return type < user->types + user->nr_types;
+}
 
 /* What a user declares of an id, or NULL. */
 static struct klp_shadow_type *klp_shadow_user_type(struct klp_shadow_user *user,
@@ -97,7 +103,7 @@ static struct klp_shadow_type *klp_shadow_type_of(struct klp_shadow_type *type,
 void klp_shadow_type_free(void *obj, struct klp_shadow_type *type)
 {
 	struct klp_shadow *shadow;
-	KLP_SHADOW_DEAD(dead, NULL);
+	struct klp_shadow_dead dead = KLP_SHADOW_DEAD(dead, NULL);
 	unsigned long flags;
 
 	spin_lock_irqsave(&klp_shadow_lock, flags);
@@ -367,20 +373,18 @@ int klp_shadow_enable(struct module *mod, bool replace)
 	unsigned int i;
 
 	for (i = 1; i < info->hdr.e_shnum; i++) {
-		const Elf_Shdr *section = &info->sechdrs[i];
+		size_t size = info->sechdrs[i].sh_size;
 
-		if (strcmp(info->secstrings + section->sh_name, KLP_SHADOW_SECTION))
+		if (strcmp(info->secstrings + info->sechdrs[i].sh_name, KLP_SHADOW_SECTION))
 			continue;
-		if (section->sh_size % sizeof(struct klp_shadow_type)) {
-			pr_err("'%s' declares shadow variables for another kernel: section %s has %llu bytes, not a multiple of %zu\n",
-			       mod->name, KLP_SHADOW_SECTION,
-			       (unsigned long long)section->sh_size,
+		if (size % sizeof(struct klp_shadow_type)) {
+			pr_err("'%s' declares shadow variables for another kernel: section %s has %zu bytes, not a multiple of %zu\n",
+			       mod->name, KLP_SHADOW_SECTION, size,
 			       sizeof(struct klp_shadow_type));
 			return -EINVAL;
 		}
-		return klp_shadow_user_enable(mod, (void *)section->sh_addr,
-					      section->sh_size / sizeof(struct klp_shadow_type),
-					      replace);
+		return klp_shadow_user_enable(mod, (void *)info->sechdrs[i].sh_addr,
+					      size / sizeof(struct klp_shadow_type), replace);
 	}
 
 	return 0;

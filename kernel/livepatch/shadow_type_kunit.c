@@ -500,7 +500,9 @@ static void g16_shared(struct kunit *test)
 	struct klp_shadow_type c = SHARED("state");
 
 	a.size = sizeof(struct small);
-	a.owner = b.owner = c.owner = "owner";
+	a.owner = "owner";
+	b.owner = "owner";
+	c.owner = "owner";
 	b.convert = grow;
 	c.convert = grow;
 	c.size = 0;

@@ -102,7 +102,7 @@ static int var_convert(void *obj, void *shadow_data, void *old_data, size_t old_
 
 	if (convert && old->number % convert == 0)
 		return -ERANGE;
-	wrong += memchr_inv(shadow_data, 0, size) != NULL;
+	wrong += !!memchr_inv(shadow_data, 0, size);
 	var->number = old->number;
 	var->last = old->number;
 	converted++;

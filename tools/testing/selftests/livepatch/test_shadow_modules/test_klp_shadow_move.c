@@ -52,7 +52,7 @@ static void test_one(void)
 /* What the mover moves next is on this parent, or is on the next one already. */
 static unsigned long round;
 static void *moved;
-static unsigned long looks, on_neither, elsewhere, failed;
+static unsigned long looks, on_neither, strange, failed;
 
 static void move_on(void *unused)
 {
@@ -77,18 +77,21 @@ static void look_on(void *unused)
 
 	while ((n = READ_ONCE(round)) < ROUNDS) {
 		rcu_read_lock();
+		/* The first look comes after that. */
 		smp_rmb();
 		data = klp_shadow_get(PARENT(n), ID);
 		if (!data) {
+			/* As klp_shadow_move() wants it. */
 			smp_rmb();
 			data = klp_shadow_get(PARENT(n + 1), ID);
 		}
+		/* Nothing has been moved on until after both. */
 		smp_rmb();
 		if (READ_ONCE(round) == n) {
 			looks++;
 			on_neither += !data;
 		}
-		elsewhere += data && data != moved;
+		strange += data && data != moved;
 		rcu_read_unlock();
 		if (!(n % 64))
 			cond_resched();
@@ -103,7 +106,7 @@ static void test_race(void)
 	} else {
 		check(!failed && klp_shadow_get(PARENT(ROUNDS), ID) == moved,
 		      "G13 a variable moves %lu times", ROUNDS);
-		check(looks && !on_neither && !elsewhere,
+		check(looks && !on_neither && !strange,
 		      "G13 it is on neither parent at no moment: %lu looks", looks);
 	}
 	klp_shadow_free_all(ID, NULL);
