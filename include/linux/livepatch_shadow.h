@@ -84,10 +84,6 @@ int klp_shadow_move(void *from, void *to, unsigned long id, gfp_t gfp_flags);
  * @release:	called after the destructor where sleeping is allowed, or NULL
  * @convert:	makes these variables from those of a replaced livepatch that
  *		declares another size, or NULL
- * @from:	private: the declaration whose variables wait for @convert, or NULL.
- *		Written with klp_shadow_lock held; read by accessors without it
- * @converting:	private: those that do not wait any more have been converted;
- *		guarded by klp_shadow_lock
  *
  * Made by DEFINE_KLP_SHADOW() and DEFINE_KLP_SHADOW_SHARED() alone.
  */
@@ -102,7 +98,12 @@ struct klp_shadow_type {
 	klp_shadow_release_t release;
 	klp_shadow_convert_t convert;
 	/* private: */
+	/*
+	 * The declaration whose variables wait for @convert, or NULL. Written with
+	 * klp_shadow_lock held; read by accessors without it.
+	 */
 	struct klp_shadow_type *from;
+	/* Those that do not wait any more have been converted; under klp_shadow_lock. */
 	bool converting;
 };
 
