@@ -3,11 +3,9 @@
 #ifndef _LIVEPATCH_SHADOW_CORE_H
 #define _LIVEPATCH_SHADOW_CORE_H
 
-#include <linux/types.h>
+struct klp_patch;
 
-struct module;
-
-int klp_shadow_enable(struct module *mod, bool replace);
-void klp_shadow_give_up(struct module *mod, bool forced);
+int klp_shadow_enable(struct klp_patch *patch);
+void klp_shadow_give_up(struct klp_patch *patch);
 
 #endif /* _LIVEPATCH_SHADOW_CORE_H */

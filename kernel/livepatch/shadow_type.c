@@ -15,6 +15,7 @@
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/init.h>
+#include <linux/livepatch.h>
 #include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/notifier.h>
@@ -181,6 +182,11 @@ static int klp_shadow_check(struct klp_shadow_user *user, bool replace)
 			       klp_shadow_user_type(user, type->id)->name, type->name);
 			return -EINVAL;
 		}
+		if (type->shared && type->owner) {
+			pr_err("'%s' declares shared shadow variable '%s' as one of '%s': it has no parent\n",
+			       user->mod->name, type->name, type->owner);
+			return -EINVAL;
+		}
 		list_for_each_entry(enabled, &klp_shadow_users, list) {
 			other = klp_shadow_user_type(enabled, type->id);
 			clash = other ? klp_shadow_clash(type, replace, other, enabled) : NULL;
@@ -282,7 +288,8 @@ static void klp_shadow_user_remove(struct klp_shadow_user *user)
 }
 
 /**
- * klp_shadow_user_enable() - a livepatch that declares variables begins to be enabled
+ * klp_shadow_user_enable() - somebody who declares variables begins to be enabled
+ * @key:	who; none that is enabled has the same
  * @mod:	its module
  * @types:	its declarations
  * @nr_types:	how many
@@ -292,7 +299,7 @@ static void klp_shadow_user_remove(struct klp_shadow_user *user)
  * Return: 0; -EINVAL when a declaration clashes, which the log explains; -ENOMEM.
  * Nothing has changed on any error.
  */
-int klp_shadow_user_enable(struct module *mod, struct klp_shadow_type *types,
+int klp_shadow_user_enable(const void *key, struct module *mod, struct klp_shadow_type *types,
 			   unsigned int nr_types, bool replace)
 {
 	struct klp_shadow_user *user;
@@ -302,6 +309,7 @@ int klp_shadow_user_enable(struct module *mod, struct klp_shadow_type *types,
 	user = kzalloc(sizeof(*user), GFP_KERNEL);
 	if (!user)
 		return -ENOMEM;
+	user->key = key;
 	user->mod = mod;
 	user->types = types;
 	user->nr_types = nr_types;
@@ -328,29 +336,28 @@ out:
 }
 
 /**
- * klp_shadow_give_up() - a livepatch is given up, or fails to be enabled
- * @mod:	its module; may be one that declares nothing
+ * klp_shadow_user_give_up() - somebody is given up, or fails to be enabled
+ * @key:	who; may be one that declares nothing
  * @forced:	its code may still be running, and will stay
  *
- * The transition that it leaves with has completed. Variables that no other
- * livepatch declares are freed; variables that wait to be converted are converted.
- * (G15, G16)
+ * Variables that nobody else declares are freed; variables that wait to be
+ * converted are converted. (G15, G16)
  *
- * Context: Process context, sleeps. The caller holds a reference of @mod. Takes
- * klp_shadow_users_lock.
+ * Context: Process context, sleeps. The caller holds a reference of its module.
+ * Takes klp_shadow_users_lock.
  */
-void klp_shadow_give_up(struct module *mod, bool forced)
+void klp_shadow_user_give_up(const void *key, bool forced)
 {
 	struct klp_shadow_user *user;
 
 	mutex_lock(&klp_shadow_users_lock);
 	list_for_each_entry(user, &klp_shadow_users, list) {
-		if (user->mod != mod)
+		if (user->key != key)
 			continue;
 		user->forced = forced;
 		if (forced)
 			pr_notice("'%s' was given up by force: its shadow variables stay\n",
-				  mod->name);
+				  user->mod->name);
 		else
 			klp_shadow_user_remove(user);
 		break;
@@ -361,15 +368,14 @@ void klp_shadow_give_up(struct module *mod, bool forced)
 #ifdef CONFIG_LIVEPATCH
 /**
  * klp_shadow_enable() - a livepatch begins to be enabled
- * @mod:	its module; it may declare variables or not
- * @replace:	whether it replaces all others
+ * @patch:	the livepatch; its module may declare variables or not
  *
  * Context: Process context, sleeps. Takes klp_shadow_users_lock.
  * Return: As klp_shadow_user_enable().
  */
-int klp_shadow_enable(struct module *mod, bool replace)
+int klp_shadow_enable(struct klp_patch *patch)
 {
-	const struct klp_modinfo *info = mod->klp_info;
+	const struct klp_modinfo *info = patch->mod->klp_info;
 	unsigned int i;
 
 	for (i = 1; i < info->hdr.e_shnum; i++) {
@@ -379,15 +385,30 @@ int klp_shadow_enable(struct module *mod, bool replace)
 			continue;
 		if (size % sizeof(struct klp_shadow_type)) {
 			pr_err("'%s' declares shadow variables for another kernel: section %s has %zu bytes, not a multiple of %zu\n",
-			       mod->name, KLP_SHADOW_SECTION, size,
+			       patch->mod->name, KLP_SHADOW_SECTION, size,
 			       sizeof(struct klp_shadow_type));
 			return -EINVAL;
 		}
-		return klp_shadow_user_enable(mod, (void *)info->sechdrs[i].sh_addr,
-					      size / sizeof(struct klp_shadow_type), replace);
+		return klp_shadow_user_enable(patch, patch->mod, (void *)info->sechdrs[i].sh_addr,
+					      size / sizeof(struct klp_shadow_type),
+					      patch->replace);
 	}
 
 	return 0;
+}
+
+/**
+ * klp_shadow_give_up() - a livepatch is given up, or fails to be enabled
+ * @patch:	the livepatch
+ *
+ * The transition that it leaves with has completed, if there was one.
+ *
+ * Context: Process context, sleeps. The caller holds a reference of its module.
+ * Takes klp_shadow_users_lock.
+ */
+void klp_shadow_give_up(struct klp_patch *patch)
+{
+	klp_shadow_user_give_up(patch, patch->forced);
 }
 #endif
 
@@ -417,9 +438,17 @@ void klp_shadow_owner_gone(struct module *mod)
 
 static int klp_shadow_module_event(struct notifier_block *nb, unsigned long event, void *mod)
 {
+	if (event != MODULE_STATE_GOING)
+		return NOTIFY_OK;
+
 	/* Its exit function has returned, or its init function has failed. */
-	if (event == MODULE_STATE_GOING)
-		klp_shadow_owner_gone(mod);
+	klp_shadow_owner_gone(mod);
+	/*
+	 * What could not be enabled fails in its init function, and then the reference
+	 * that is held for its releasing functions does not stop it. (G14)
+	 */
+	if (is_livepatch_module(mod))
+		flush_workqueue(klp_shadow_release_wq);
 
 	return NOTIFY_OK;
 }

@@ -23,6 +23,7 @@ extern struct list_head klp_shadow_users;
 /**
  * struct klp_shadow_user - a livepatch that declares shadow variables
  * @list:	in klp_shadow_users
+ * @key:	tells it from others: one that fails may be of the same module
  * @mod:	its module
  * @types:	its declarations
  * @nr_types:	how many
@@ -32,6 +33,7 @@ extern struct list_head klp_shadow_users;
  */
 struct klp_shadow_user {
 	struct list_head list;
+	const void *key;
 	struct module *mod;
 	struct klp_shadow_type *types;
 	unsigned int nr_types;
@@ -39,8 +41,9 @@ struct klp_shadow_user {
 	struct work_struct put;
 };
 
-int klp_shadow_user_enable(struct module *mod, struct klp_shadow_type *types,
+int klp_shadow_user_enable(const void *key, struct module *mod, struct klp_shadow_type *types,
 			   unsigned int nr_types, bool replace);
+void klp_shadow_user_give_up(const void *key, bool forced);
 void klp_shadow_owner_gone(struct module *mod);
 
 #endif /* _LIVEPATCH_SHADOW_TYPE_H */

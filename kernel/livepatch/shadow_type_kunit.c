@@ -18,7 +18,6 @@
 #include <trace/events/kmem.h>
 
 #include "shadow.h"
-#include "shadow_core.h"
 #include "shadow_id.h"
 #include "shadow_release.h"
 #include "shadow_type.h"
@@ -111,13 +110,13 @@ static struct module mod_other = { .name = "other", .state = MODULE_STATE_LIVE }
 
 static int enable(struct module *mod, struct klp_shadow_type *type, bool replace)
 {
-	return klp_shadow_user_enable(mod, type, 1, replace);
+	return klp_shadow_user_enable(mod, mod, type, 1, replace);
 }
 
 /* The livepatch core's reference, which the put of the user comes on top of. */
 static void give_up(struct module *mod, bool forced)
 {
-	klp_shadow_give_up(mod, forced);
+	klp_shadow_user_give_up(mod, forced);
 	flush_workqueue(klp_shadow_release_wq);
 }
 
@@ -361,7 +360,10 @@ static void g15_clashes(struct kunit *test)
 	give_up(&mod_b, false);
 	KUNIT_EXPECT_EQ(test, count(), 3U);
 	give_up(&mod_a, false);
-	KUNIT_EXPECT_EQ(test, klp_shadow_user_enable(&mod_b, twice, 2, true), -EINVAL);
+	twice[0].shared = true;
+	KUNIT_EXPECT_EQ(test, enable(&mod_b, twice, true), -EINVAL);
+	twice[0].shared = false;
+	KUNIT_EXPECT_EQ(test, klp_shadow_user_enable(&mod_b, &mod_b, twice, 2, true), -EINVAL);
 	KUNIT_EXPECT_FALSE(test, has_users());
 }
 
@@ -387,7 +389,7 @@ static void g15_shared_cannot_be_built(struct kunit *test)
 
 	types[1].id = ID;
 	calls.err = -EIO;
-	KUNIT_EXPECT_EQ(test, klp_shadow_user_enable(&mod_a, types, 2, true), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, klp_shadow_user_enable(&mod_a, &mod_a, types, 2, true), -ENOMEM);
 	flush_workqueue(klp_shadow_release_wq);
 	KUNIT_EXPECT_FALSE(test, has_users());
 	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED));
@@ -500,9 +502,6 @@ static void g16_shared(struct kunit *test)
 	struct klp_shadow_type c = SHARED("state");
 
 	a.size = sizeof(struct small);
-	a.owner = "owner";
-	b.owner = "owner";
-	c.owner = "owner";
 	b.convert = grow;
 	c.convert = grow;
 	c.size = 0;

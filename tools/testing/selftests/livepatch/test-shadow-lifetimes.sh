@@ -261,6 +261,8 @@ is "G15 leaves them again" "$(get_lp 1 there)" 20
 off 1
 unload 1
 refused "G15 alone, one that fails in a callback" "pre-patch callback failed" 2 fail=1
+refused "G14 one that fails releases before its module goes" "pre-patch callback failed" \
+	2 fail=1 early=10 slow=100
 lp 1
 is "G15 leaves nothing" "$(get_lp 1 there) $(get_lp 1 state)" "0 1"
 

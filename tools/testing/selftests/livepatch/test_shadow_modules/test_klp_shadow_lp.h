@@ -222,7 +222,23 @@ static void check_state(void)
 {
 	wrong += !klp_shadow_shared(state);
 }
+static unsigned int early;
+module_param(early, uint, 0444);
+MODULE_PARM_DESC(early, "add so many in the pre-patch callback");
+
+static void add_early(void)
+{
+	unsigned int i;
+
+	for (i = 1; i <= early; i++) {
+		unsigned long *data = klp_shadow_var_alloc(PARENT(i), var, GFP_KERNEL, NULL);
+
+		if (data)
+			*data = i;
+	}
+}
 #else
+static void add_early(void) { }
 static void declare(void) { }
 static void check_state(void) { }
 #endif
@@ -245,6 +261,7 @@ static struct klp_func funcs[] = {
 static int pre_patch(struct klp_object *obj)
 {
 	check_state();
+	add_early();
 
 	return fail ? -ENODEV : 0;
 }
