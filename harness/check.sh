@@ -59,23 +59,35 @@ ours()
 kmake=(make -s -C "$src" O="$obj" ARCH=x86_64)
 kmake_clang=(make -s -C "$src" O="$obj-clang" ARCH=x86_64 CC=clang)
 
+# fits(file): a livepatch of the kernel itself names the one line that it fits
+fits()
+{
+	local line
+
+	line=$(sed -n 's/^ \* Fits Linux \([0-9]*\.[0-9]*\).*/\1/p' "$1")
+	[[ -z $line || $line == "$LINE" ]]
+}
+
 # Objects of ours in the tree, and the test modules, which are built outside it.
-mapfile -t objects < <(cd "$TOP" && find kernel samples -name '*.c' | sed 's/c$/o/' | sort)
+objects=()
+while read -r f; do
+	! fits "$TOP/$f" || objects+=("${f%c}o")
+done < <(cd "$TOP" && find kernel samples -name '*.c' | sort)
 modules=tools/testing/selftests/livepatch/test_shadow_modules
 mapfile -t module_objects < <(find "$TOP/$modules" -name '*.c' -printf '%f\n' | sed 's/c$/o/' | sort)
 
 # prepare(directory, make...): an overlaid tree with a configuration to compile in
 prepare()
 {
-	local config=$TOP/harness/kernel/x86_64.config
+	local configs=("$TOP"/harness/kernel/x86_64{,-real}.config)
 
 	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
 	mkdir -p "$1"
-	[[ ! -f $1/prepared || $config -nt $1/prepared ||
+	[[ ! -f $1/prepared || ${configs[0]} -nt $1/prepared || ${configs[1]} -nt $1/prepared ||
 	   $TOP/harness/check.sh -nt $1/prepared ]] || return 0
 	{
 		"${@:2}" tinyconfig
-		sed 's/[[:space:]]*#.*//' "$config" >"$1/fragment"
+		sed 's/[[:space:]]*#.*//' "${configs[@]}" >"$1/fragment"
 		# What the kernel that the VM boots has not.
 		printf 'CONFIG_%s=y\n' KUNIT KLP_SHADOW_KUNIT_TEST >>"$1/fragment"
 		"$src/scripts/kconfig/merge_config.sh" -m -O "$1" "$1/.config" "$1/fragment"

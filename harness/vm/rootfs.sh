@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: rootfs.sh
+# Usage: rootfs.sh [NAME PACKAGE...]
 #
 # Makes build/rootfs.ext2, the user land of the VM: a minimal Debian of this
-# machine's own suite, with init.sh as its init.
+# machine's own suite, with init.sh as its init. With a name, another one that has
+# these packages besides, build/rootfs-NAME.ext2.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -11,18 +12,21 @@
 # kmod loads modules, procps has sysctl, which the kernel's selftests call.
 PACKAGES=mount,kmod,procps
 
-image=$BUILD/rootfs.ext2
-log=$BUILD/rootfs.log
+for package in "${@:2}"; do
+	PACKAGES+=,$package
+done
+image=$BUILD/rootfs${1:+-$1}.ext2
+log=${image%.ext2}.log
 # shellcheck source=/dev/null
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-recipe=$(cat "$0" "$TOP/harness/vm/init.sh" | sha256sum)
+recipe=$({ cat "$0" "$TOP/harness/vm/init.sh" && echo "$PACKAGES"; } | sha256sum)
 
 mkdir -p "$BUILD"
 if [[ -f $image && $(cat "$image.recipe" 2>/dev/null) == "$recipe" ]]; then
 	exit 0
 fi
 
-say "making the VM's user land (Debian $suite)"
+say "making the VM's user land (Debian $suite${1:+, $1})"
 mirror=$(mirror)
 [[ $mirror ]] || die "apt has no Debian mirror to make a user land from: check /etc/apt, then run 'apt-get update'"
 rm -f "$image"

@@ -11,7 +11,7 @@
 #
 # The guest's verdict comes by a serial port of its own, as the last thing it
 # does. No verdict is a failure. VM_DISK names a file that the guest may write to,
-# as its third disk.
+# as its third disk. VM_ROOTFS names another user land than build/rootfs.ext2.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -68,7 +68,7 @@ boot()
 	local arguments=(-accel "$1" -cpu "$([[ $1 == kvm* ]] && echo host || echo max)"
 		-smp "2,sockets=2" -m 1G -no-reboot -display none -nodefaults
 		-kernel "$image"
-		-drive "file=$BUILD/rootfs.ext2,format=raw,if=virtio,readonly=on"
+		-drive "file=${VM_ROOTFS:-$BUILD/rootfs.ext2},format=raw,if=virtio,readonly=on"
 		-drive "file=$work/payload.tar,format=raw,if=virtio,readonly=on"
 		-append "console=ttyS0 root=/dev/vda ro init=/usr/sbin/klp-shadow-init panic=-1 oops=panic slub_debug=FZPU $append"
 	)

@@ -15,8 +15,12 @@ TEST_PROGS += \
 	test-shadow-failure.sh \
 	test-shadow-table.sh \
 	test-shadow-move.sh \
-	test-shadow-lifetimes.sh
-TEST_PROGS_EXTENDED += shadow_functions.sh
+	test-shadow-lifetimes.sh \
+	test-shadow-tasks.sh \
+	test-shadow-socks.sh \
+	test-shadow-stations.sh
+TEST_PROGS_EXTENDED += shadow_functions.sh shadow_livepatches.sh
+TEST_GEN_PROGS_EXTENDED += test_shadow_socks
 TEST_FILES += $(SHADOW_MODULES)
 
 all: shadow_modules

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A new field of TCP sockets, on a hot path: how many bytes they have sent.
+ *
+ * A socket over IPv4 gets its variable with the first segment that it sends,
+ * however old it is. The bytes of a socket are a line in its fdinfo:
+ *
+ *   # modprobe livepatch-shadow-socks
+ *   # exec {web}<>/dev/tcp/127.0.0.1/80
+ *   # grep sent /proc/$$/fdinfo/$web
+ *   sent:	0
+ *
+ * Retransmissions count, as for TCP_INFO, whose tcpi_bytes_sent it equals for a
+ * socket younger than the livepatch.
+ *
+ * Fits Linux 6.1. The patched functions are the kernel's own, of
+ * net/ipv4/tcp_ipv4.c, net/ipv4/af_inet.c and net/socket.c, hence GPL-2.0.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/net.h>
+#include <linux/seq_file.h>
+#include <linux/skbuff.h>
+#include <linux/tcp.h>
+#include <net/dst.h>
+#include <net/inet_sock.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+/* Constructor and destructor count under klp_shadow_lock. */
+static unsigned int created;
+module_param(created, uint, 0444);
+MODULE_PARM_DESC(created, "variables that came to life");
+static unsigned int freed;
+module_param(freed, uint, 0444);
+MODULE_PARM_DESC(freed, "variables that are gone again");
+
+/*
+ * A task that is not patched frees sockets without their variables, and the next
+ * sockets at these addresses would get them. So none is attached before all tasks
+ * are patched, and none is used after the first one is not patched any more.
+ * Those of a livepatch that is being replaced are in order, as both free them.
+ */
+static enum {
+	COMING,
+	HERE,
+	LEAVING,
+} stage = COMING;
+
+static int sent_ctor(void *obj, void *shadow_data, void *ctor_data)
+{
+	created++;
+
+	return 0;
+}
+
+static void sent_dtor(void *obj, void *shadow_data)
+{
+	freed++;
+}
+
+/* Guarded by the lock of the socket, for those who write. */
+static DEFINE_KLP_SHADOW(sock_sent, 0x50cc0001, u64, .ctor = sent_ctor, .dtor = sent_dtor);
+
+static u64 *sent_get(struct sock *sk)
+{
+	return READ_ONCE(stage) == LEAVING ? NULL : klp_shadow_var_get(sk, sock_sent);
+}
+
+/* A segment is about to leave; it has its TCP header. */
+static void counted_tcp_v4_send_check(struct sock *sk, struct sk_buff *skb)
+{
+	const struct inet_sock *inet = inet_sk(sk);
+	struct tcphdr *th = tcp_hdr(skb);
+	u64 *sent;
+
+	th->check = ~tcp_v4_check(skb->len, inet->inet_saddr, inet->inet_daddr, 0);
+	skb->csum_start = skb_transport_header(skb) - skb->head;
+	skb->csum_offset = offsetof(struct tcphdr, check);
+
+	if (READ_ONCE(stage) == HERE)
+		sent = klp_shadow_var_get_or_alloc(sk, sock_sent, GFP_ATOMIC, NULL);
+	else
+		sent = sent_get(sk);
+	/* Without memory it is not counted. */
+	if (sent)
+		WRITE_ONCE(*sent, *sent + skb->len - tcp_hdrlen(skb));
+}
+
+/* The last thing that happens to a socket. */
+static void counted_inet_sock_destruct(struct sock *sk)
+{
+	struct inet_sock *inet = inet_sk(sk);
+
+	klp_shadow_var_free(sk, sock_sent);
+
+	__skb_queue_purge(&sk->sk_receive_queue);
+	__skb_queue_purge(&sk->sk_error_queue);
+
+	sk_mem_reclaim_final(sk);
+
+	if (sk->sk_type == SOCK_STREAM && sk->sk_state != TCP_CLOSE) {
+		pr_err("Attempt to release TCP socket in state %d %p\n",
+		       sk->sk_state, sk);
+		return;
+	}
+	if (!sock_flag(sk, SOCK_DEAD)) {
+		pr_err("Attempt to release alive inet socket %p\n", sk);
+		return;
+	}
+
+	WARN_ON_ONCE(atomic_read(&sk->sk_rmem_alloc));
+	WARN_ON_ONCE(refcount_read(&sk->sk_wmem_alloc));
+	WARN_ON_ONCE(sk->sk_wmem_queued);
+	WARN_ON_ONCE(sk_forward_alloc_get(sk));
+
+	kfree_rcu(rcu_dereference_protected(inet->inet_opt, 1), rcu);
+	dst_release(rcu_dereference_protected(sk->sk_dst_cache, 1));
+	dst_release(rcu_dereference_protected(sk->sk_rx_dst, 1));
+	sk_refcnt_debug_dec(sk);
+}
+
+static void counted_sock_show_fdinfo(struct seq_file *m, struct file *f)
+{
+	struct socket *sock = f->private_data;
+	u64 *sent;
+
+	if (sock->ops->show_fdinfo)
+		sock->ops->show_fdinfo(m, sock);
+
+	/* The file holds the socket, but the livepatch may be unloaded. */
+	rcu_read_lock();
+	sent = sent_get(sock->sk);
+	if (sent)
+		seq_printf(m, "sent:\t%llu\n", READ_ONCE(*sent));
+	rcu_read_unlock();
+}
+
+static void all_patched(struct klp_object *obj)
+{
+	WRITE_ONCE(stage, HERE);
+}
+
+static void some_unpatched(struct klp_object *obj)
+{
+	WRITE_ONCE(stage, LEAVING);
+}
+
+static struct klp_func funcs[] = {
+	{ .old_name = "tcp_v4_send_check", .new_func = counted_tcp_v4_send_check },
+	{ .old_name = "inet_sock_destruct", .new_func = counted_inet_sock_destruct },
+	{ .old_name = "sock_show_fdinfo", .new_func = counted_sock_show_fdinfo },
+	{ }
+};
+
+static struct klp_object objs[] = {
+	{
+		.funcs = funcs,
+		.callbacks = { .post_patch = all_patched, .pre_unpatch = some_unpatched },
+	},
+	{ }
+};
+
+static struct klp_patch patch = {
+	.mod = THIS_MODULE,
+	.objs = objs,
+	.replace = true,
+};
+
+static int __init socks_init(void)
+{
+	return klp_enable_patch(&patch);
+}
+
+static void __exit socks_exit(void)
+{
+	pr_info("created %u, freed %u\n", created, freed);
+}
+
+module_init(socks_init);
+module_exit(socks_exit);
+MODULE_DESCRIPTION("Sample livepatch: a new field of TCP sockets");
+MODULE_LICENSE("GPL");
+MODULE_INFO(livepatch, "Y");

@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A livepatch that gives TCP sockets a field, with many of them:
+# samples/livepatch/livepatch-shadow-socks.c.
+# Usage: test-shadow-socks.sh [CONNECTIONS]
+# shellcheck disable=SC2317  # functions are called by try and await
+
+# shellcheck source=SCRIPTDIR/shadow_functions.sh
+. "$(dirname "$0")/shadow_functions.sh"
+# shellcheck source=SCRIPTDIR/shadow_livepatches.sh
+. "$(dirname "$0")/shadow_livepatches.sh"
+
+PATCH=livepatch_shadow_socks
+NEXT=livepatch_shadow_socks_next
+CONNECTIONS=${1:-2000}
+ends=$((2 * CONNECTIONS))
+tool=$(dirname "$0")/test_shadow_socks
+
+stop_load()
+{
+	# shellcheck disable=SC2154  # coproc sets it
+	[[ ! ${SOCKS_PID:-} ]] || kill "$SOCKS_PID"
+}
+
+# socks(command): its answer without the "ok ", or else a remark and false
+socks()
+{
+	echo "$1" >&"${SOCKS[1]}"
+	read -r -u "${SOCKS[0]}" answer || answer='not ok: it has ended'
+	[[ $answer == "ok "* ]] || { echo "# $1: $answer"; return 1; }
+	answer=${answer#ok }
+}
+
+# answers(number, command)
+answers()
+{
+	socks "$2" || return
+	[[ $answer == "$1" ]] || { echo "# $2: $answer, not $1"; return 1; }
+}
+
+# half_closed(): half of the sockets are closed, and their variables go
+half_closed()
+{
+	answers "$((ends / 2))" "close $((CONNECTIONS / 2))" && await left_are "$((ends / 2))"
+}
+
+begin_livepatches "$PATCH" "$NEXT"
+[[ -x $tool ]] || skip "$tool has not been built"
+[[ -d /proc/sys/net/ipv4 ]] || skip "this kernel has no IPv4"
+coproc SOCKS { exec "$tool" "$CONNECTIONS"; }
+
+try "$CONNECTIONS connections" answers "$ends" open || exit 1
+try "data flows" answers "$ends" "echo 10"
+# Acknowledgements that were put off.
+sleep 1
+try "loads beside them" load $PATCH
+try "none has the field before it sends" answers 0 count
+try "what was sent before is known" answers "$ends" base
+try "data flows" answers "$ends" "echo 1000"
+try "every field says what its socket has sent" answers "$ends" check
+try "there are as many variables as sockets" left_are "$ends"
+
+try "the next one replaces it" load $NEXT
+try "data flows" answers "$ends" "echo 10"
+try "fields have been handed on and count on" answers "$ends" check
+try "the replaced one unloads" unload $PATCH
+try "data flows" answers "$ends" "echo 100"
+try "every field says what its socket has sent" answers "$ends" check
+try "variables go with their sockets" half_closed
+
+try "it is disabled and unloads beside $((CONNECTIONS / 2)) connections" disable $NEXT
+try "none has the field any more" answers 0 count
+try "data flows" answers "$((ends / 2))" "echo 10"
+try "loads again" load $PATCH
+try "data flows" answers "$((ends / 2))" "echo 10"
+try "every one has the field" answers "$((ends / 2))" count
+try "sockets are closed" answers 0 "close $CONNECTIONS"
+try "no variable is left" await left_are 0
+try "unloads again" disable $PATCH
+report "$((total_created != total_freed || total_created == 0))" "all variables have been freed"
+echo "# $total_created created, $total_freed freed"
+finish

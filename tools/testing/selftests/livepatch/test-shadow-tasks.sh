@@ -1,0 +1,148 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A livepatch that gives every task a field, under a fork storm:
+# samples/livepatch/livepatch-shadow-tasks.c.
+# shellcheck disable=SC2317  # functions are called by try and await
+
+# shellcheck source=SCRIPTDIR/shadow_functions.sh
+. "$(dirname "$0")/shadow_functions.sh"
+# shellcheck source=SCRIPTDIR/shadow_livepatches.sh
+. "$(dirname "$0")/shadow_livepatches.sh"
+
+PATCH=livepatch_shadow_tasks
+NEXT=livepatch_shadow_tasks_next
+storm=$(mktemp -d)
+sleepers=() loops=()
+
+# storm(): tasks that come and go, some of which leave orphans
+storm()
+{
+	local i
+
+	touch "$storm/go"
+	for i in 1 2 3 4; do
+		while [[ -e $storm/go ]]; do
+			(:; (: &))
+			: | :
+			echo >>"$storm/rounds.$i"
+		done &
+		loops+=($!)
+	done
+}
+
+stop_load()
+{
+	rm -f "$storm/go"
+	((${#sleepers[@]} == 0)) || kill "${sleepers[@]}" 2>/dev/null
+	sleepers=()
+	wait
+}
+
+# calm(): the storm ends
+calm()
+{
+	rm -f "$storm/go"
+	wait "${loops[@]}"
+	loops=()
+}
+
+# sleeper(): one more; its pid in $!
+sleeper()
+{
+	sleep 10000 &
+	sleepers+=($!)
+}
+
+# forked_by(pid): what its new line says, if it has one
+forked_by()
+{
+	sed -n 's/^ForkedBy:\t//p' "/proc/$1/status"
+}
+
+# all_have(): every task has the line. A task that is still being forked gets it
+# before it runs, and one that exits cannot be read any more: look again.
+all_have()
+{
+	local round files
+
+	files=$(grep -L '^ForkedBy:' /proc/[0-9]*/task/[0-9]*/status 2>/dev/null)
+	for round in 1 2 3 4 5; do
+		[[ $files ]] || return 0
+		pause 0.2
+		# shellcheck disable=SC2086  # no blanks in them
+		files=$(grep -L '^ForkedBy:' $files 2>/dev/null)
+	done
+	echo "# after $round rounds: $(head -n 3 <<<"$files" | tr '\n' ' ')"
+	return 1
+}
+
+none_has()
+{
+	! grep -q '^ForkedBy:' /proc/[0-9]*/status 2>/dev/null
+}
+
+says()
+{
+	local said
+
+	said=$(forked_by "$1")
+	[[ $said == "$2" ]] || { echo "# task $1 says '$said', not '$2'"; return 1; }
+}
+
+# as_many_as_tasks(): variables and tasks, while no task comes or goes
+as_many_as_tasks()
+{
+	local before after
+
+	# Those who have just exited go after a grace period.
+	pause 0.5
+	before=(/proc/[0-9]*/task/[0-9]*)
+	count_left
+	after=(/proc/[0-9]*/task/[0-9]*)
+	tasks=${#after[@]}
+	[[ ${before[*]} == "${after[*]}" ]] && ((left == tasks))
+}
+
+begin_livepatches "$PATCH" "$NEXT"
+for ((i = 0; i < 50; i++)); do
+	sleeper
+done
+old=$!
+
+storm
+try "loads while tasks come and go" load $PATCH
+for i in 1 2 3 4 5; do
+	try "every task has the field ($i)" all_have
+done
+try "a task that is older does not know who forked it" says "$old" 0
+sleeper
+young=$!
+try "a younger one does" says "$young" $$
+(sleep 10000 & echo $! >"$storm/orphan"; echo "$BASHPID" >"$storm/parent")
+orphan=$(<"$storm/orphan")
+sleepers+=("$orphan")
+try "one that lost its parent still does" says "$orphan" "$(<"$storm/parent")"
+
+try "the next one replaces it" load $NEXT
+try "every task has the field" all_have
+try "fields have been handed on" says "$young" $$
+try "the replaced one unloads" unload $PATCH
+try "every task has the field" all_have
+calm
+try "there are as many variables as tasks" await as_many_as_tasks
+echo "# $tasks tasks, $left variables; $(cat "$storm"/rounds.* | wc -l) rounds of the storm"
+
+storm
+try "it is disabled and unloads while tasks come and go" disable $NEXT
+try "no task has the field any more" none_has
+for i in 1 2 3; do
+	try "loads again ($i)" load $PATCH
+	try "every task has the field" all_have
+	try "unloads again ($i)" disable $PATCH
+done
+stop_load
+report "$((total_created != total_freed || total_created == 0))" "all variables have been freed"
+echo "# $total_created created, $total_freed freed"
+echo "# $(cat "$storm"/rounds.* | wc -l) rounds of the storm"
+rm -rf "$storm"
+finish
