@@ -265,7 +265,7 @@ void klp_shadow_type_free(void *obj, struct klp_shadow_type *type);
  * Context: As klp_shadow_get().
  * Return: pointer to the declared type. Never NULL in the patched functions of an
  * enabled livepatch whose declaration has no conversion. With one, NULL until
- * the conversion is done.
+ * the conversion is done, and for good if both that and building it anew fail.
  */
 #define klp_shadow_shared(_name)	klp_shadow_var_get(NULL, _name)
 
