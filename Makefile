@@ -15,6 +15,7 @@ help:
 	@echo 'make litmus               the litmus tests, with herd7 and the kernel'\''s memory model'
 	@echo 'make kunit                the KUnit suite on user-mode Linux: seconds, once built'
 	@echo 'make torture              all calls at once; SCENARIOS="..."|all, SECONDS=<n> for each'
+	@echo 'make real                 livepatches of tasks, sockets, mac80211; TESTS="socks ..." chooses'
 	@echo 'make busted               broken stores that the tests must notice'
 	@echo 'make coverage             which lines of the store its tests reach'
 	@echo 'make bench                measure the store beside the kernel'\''s own; QUICK=1 is short'
@@ -60,6 +61,9 @@ kunit: setup
 torture: setup
 	@harness/torture/torture.sh '$(SECONDS)' $(SCENARIOS)
 
+real: setup
+	@harness/real/real.sh $(TESTS)
+
 busted: setup
 	@harness/busted/busted.sh $(VARIANTS)
 
@@ -82,5 +86,5 @@ overlay:
 clean:
 	@rm -rf build
 
-.PHONY: help setup kernel demo test check compile litmus kunit torture busted coverage \
+.PHONY: help setup kernel demo test check compile litmus kunit torture real busted coverage \
 	docs bench bench-vm shell overlay clean

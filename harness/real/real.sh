@@ -10,9 +10,8 @@
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-# Each with its arguments: as many connections as a VM of 1 GiB can have when
-# every allocation is checked.
-declare -A arguments=([tasks]='' [socks]=20000 [stations]=4)
+# Each with its arguments: connections, stations.
+declare -A arguments=([tasks]='' [socks]=2000 [stations]=4)
 PACKAGES=(hostapd iproute2 iputils-ping iw wpasupplicant)
 
 tests=("$@")
