@@ -4,7 +4,7 @@
  *
  * Livepatches include <linux/livepatch.h>, which brings this header in. The
  * calls are described where they are defined, in kernel/livepatch/shadow.c,
- * the promises G1 ... G12 in Documentation/livepatch/shadow-vars.rst.
+ * the promises G1 ... G16 in Documentation/livepatch/shadow-vars.rst.
  */
 #ifndef _LINUX_LIVEPATCH_SHADOW_H
 #define _LINUX_LIVEPATCH_SHADOW_H
@@ -105,6 +105,8 @@ struct klp_shadow_type {
 	struct klp_shadow_type *from;
 	/* Those that do not wait any more have been converted; under klp_shadow_lock. */
 	bool converting;
+	/* The shared instance is by this declaration; guarded by klp_shadow_users_lock. */
+	bool built;
 };
 
 /* The section of a livepatch module that holds its declarations, as an array. */
@@ -167,26 +169,48 @@ static inline bool klp_shadow_type_ready(struct klp_shadow_type *type)
 	return !smp_load_acquire(&type->from);
 }
 
+/*
+ * The accessors end in a barrier. Without, a patched function that ends in one would
+ * jump there and leave nothing on the stack: its task, asleep or preempted in the
+ * store, would count as patched or unpatched, and come back when the livepatch that
+ * the declaration is in has gone.
+ */
+
 static inline void *klp_shadow_type_get(void *obj, struct klp_shadow_type *type)
 {
-	return klp_shadow_type_ready(type) ? klp_shadow_get(obj, type->id) : NULL;
+	void *data = NULL;
+
+	if (klp_shadow_type_ready(type))
+		data = klp_shadow_get(obj, type->id);
+	barrier();
+
+	return data;
 }
 
 static inline void *klp_shadow_type_alloc(void *obj, struct klp_shadow_type *type,
 					  gfp_t gfp_flags, void *ctor_data)
 {
-	return klp_shadow_type_ready(type) ?
-	       klp_shadow_alloc(obj, type->id, type->size, gfp_flags, type->ctor, ctor_data) :
-	       NULL;
+	void *data = NULL;
+
+	if (klp_shadow_type_ready(type))
+		data = klp_shadow_alloc(obj, type->id, type->size, gfp_flags, type->ctor,
+					ctor_data);
+	barrier();
+
+	return data;
 }
 
 static inline void *klp_shadow_type_get_or_alloc(void *obj, struct klp_shadow_type *type,
 						 gfp_t gfp_flags, void *ctor_data)
 {
-	return klp_shadow_type_ready(type) ?
-	       klp_shadow_get_or_alloc(obj, type->id, type->size, gfp_flags, type->ctor,
-				       ctor_data) :
-	       NULL;
+	void *data = NULL;
+
+	if (klp_shadow_type_ready(type))
+		data = klp_shadow_get_or_alloc(obj, type->id, type->size, gfp_flags,
+					       type->ctor, ctor_data);
+	barrier();
+
+	return data;
 }
 
 void klp_shadow_type_free(void *obj, struct klp_shadow_type *type);
@@ -243,7 +267,11 @@ void klp_shadow_type_free(void *obj, struct klp_shadow_type *type);
  *
  * Context: As klp_shadow_free().
  */
-#define klp_shadow_var_free(obj, _name)	klp_shadow_type_free(obj, &(_name))
+#define klp_shadow_var_free(obj, _name)				\
+	do {							\
+		klp_shadow_type_free(obj, &(_name));		\
+		barrier();					\
+	} while (0)
 
 /**
  * klp_shadow_var_move() - move a declared variable to another parent
@@ -256,7 +284,12 @@ void klp_shadow_type_free(void *obj, struct klp_shadow_type *type);
  * Return: As klp_shadow_move().
  */
 #define klp_shadow_var_move(from, to, _name, gfp_flags)		\
-	klp_shadow_move(from, to, (_name).id, gfp_flags)
+({								\
+	int __err = klp_shadow_move(from, to, (_name).id, gfp_flags);	\
+									\
+	barrier();						\
+	__err;							\
+})
 
 /**
  * klp_shadow_shared() - the instance of declared shared state

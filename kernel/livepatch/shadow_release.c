@@ -10,6 +10,7 @@
 #include <linux/init.h>
 #include <linux/irq_work.h>
 #include <linux/llist.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -29,13 +30,16 @@ struct workqueue_struct *klp_shadow_release_wq __ro_after_init;
 
 /**
  * klp_shadow_release_all() - release all that has been removed so far
+ * @mod:	module that the caller asks for, or NULL
  *
  * Context: Process context, sleeps.
+ * Return: true if a releasing function in @mod was called.
  */
-void klp_shadow_release_all(void)
+bool klp_shadow_release_all(struct module *mod)
 {
 	struct klp_shadow *shadow, *next;
 	struct llist_node *list;
+	bool called = false;
 
 	mutex_lock(&klp_shadow_release_mutex);
 	list = llist_reverse_order(llist_del_all(&klp_shadow_released));
@@ -43,16 +47,19 @@ void klp_shadow_release_all(void)
 		/* Lookups that began before the removal may still be there. (G14) */
 		synchronize_rcu();
 	llist_for_each_entry_safe(shadow, next, list, released) {
+		called |= mod && within_module((unsigned long)shadow->release, mod);
 		shadow->release(shadow->obj, shadow->data);
 		kfree(shadow);
 		cond_resched();
 	}
 	mutex_unlock(&klp_shadow_release_mutex);
+
+	return called;
 }
 
 static void klp_shadow_release_work_fn(struct work_struct *work)
 {
-	klp_shadow_release_all();
+	klp_shadow_release_all(NULL);
 }
 
 static DECLARE_WORK(klp_shadow_release_work, klp_shadow_release_work_fn);

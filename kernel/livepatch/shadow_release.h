@@ -7,9 +7,11 @@
 
 #include "shadow.h"
 
+struct module;
+
 extern struct workqueue_struct *klp_shadow_release_wq;
 
 void klp_shadow_release_later(struct klp_shadow *shadow, klp_shadow_release_t release);
-void klp_shadow_release_all(void);
+bool klp_shadow_release_all(struct module *mod);
 
 #endif /* _LIVEPATCH_SHADOW_RELEASE_H */

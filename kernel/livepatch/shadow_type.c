@@ -20,9 +20,11 @@
 #include <linux/module.h>
 #include <linux/notifier.h>
 #include <linux/printk.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 
 #include "shadow_convert.h"
 #include "shadow_core.h"
@@ -57,22 +59,29 @@ static struct klp_shadow_type *klp_shadow_user_type(struct klp_shadow_user *user
 	return NULL;
 }
 
-/* The latest declaration of an id, or NULL. */
-static struct klp_shadow_type *klp_shadow_latest_type(unsigned long id)
+/* The latest who declares an id, or NULL. */
+static struct klp_shadow_user *klp_shadow_latest_user(unsigned long id)
 	__must_hold(&klp_shadow_users_lock)
 {
 	struct klp_shadow_user *user;
-	struct klp_shadow_type *type;
 
 	lockdep_assert_held(&klp_shadow_users_lock);
 
 	list_for_each_entry_reverse(user, &klp_shadow_users, list) {
-		type = klp_shadow_user_type(user, id);
-		if (type)
-			return type;
+		if (klp_shadow_user_type(user, id))
+			return user;
 	}
 
 	return NULL;
+}
+
+/* The latest declaration of an id, or NULL. */
+static struct klp_shadow_type *klp_shadow_latest_type(unsigned long id)
+	__must_hold(&klp_shadow_users_lock)
+{
+	struct klp_shadow_user *user = klp_shadow_latest_user(id);
+
+	return user ? klp_shadow_user_type(user, id) : NULL;
 }
 
 /* === Freeing === */
@@ -107,6 +116,8 @@ void klp_shadow_type_free(void *obj, struct klp_shadow_type *type)
 	struct klp_shadow_dead dead = KLP_SHADOW_DEAD(dead, NULL);
 	unsigned long flags;
 
+	/* A releasing function may be another's, who waits for this. See klp_shadow_put(). */
+	rcu_read_lock();
 	spin_lock_irqsave(&klp_shadow_lock, flags);
 	shadow = klp_shadow_table_find(obj, type->id);
 	if (shadow) {
@@ -118,6 +129,7 @@ void klp_shadow_type_free(void *obj, struct klp_shadow_type *type)
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
 
 	klp_shadow_bury(&dead);
+	rcu_read_unlock();
 }
 EXPORT_SYMBOL_GPL(klp_shadow_type_free);
 
@@ -182,6 +194,11 @@ static int klp_shadow_check(struct klp_shadow_user *user, bool replace)
 			       klp_shadow_user_type(user, type->id)->name, type->name);
 			return -EINVAL;
 		}
+		if (type->size > KMALLOC_MAX_SIZE - sizeof(struct klp_shadow)) {
+			pr_err("'%s' declares shadow variable '%s' with %zu bytes, more than can be allocated\n",
+			       user->mod->name, type->name, type->size);
+			return -EINVAL;
+		}
 		if (type->shared && type->owner) {
 			pr_err("'%s' declares shared shadow variable '%s' as one of '%s': it has no parent\n",
 			       user->mod->name, type->name, type->owner);
@@ -214,11 +231,13 @@ static void klp_shadow_wait_for_conversion(struct klp_shadow_user *user)
 
 	for_each_type(type, user) {
 		latest = klp_shadow_latest_type(type->id);
-		if (!latest || latest->size == type->size)
-			continue;
+		if (latest && latest->size == type->size)
+			latest = NULL;
 		spin_lock_irq(&klp_shadow_lock);
 		/* Nobody uses the accessors of @type yet. */
 		type->from = latest;
+		type->converting = false;
+		type->built = false;
 		spin_unlock_irq(&klp_shadow_lock);
 	}
 }
@@ -226,19 +245,37 @@ static void klp_shadow_wait_for_conversion(struct klp_shadow_user *user)
 /* 0 when the instance is there. */
 static int klp_shadow_share(struct klp_shadow_type *type)
 {
-	if (!type->shared || type->from ||
-	    klp_shadow_type_get_or_alloc(NULL, type, GFP_KERNEL, NULL))
+	if (!type->shared || type->from)
 		return 0;
+	type->built = !klp_shadow_type_get(NULL, type);
+	if (klp_shadow_type_get_or_alloc(NULL, type, GFP_KERNEL, NULL))
+		return 0;
+	type->built = false;
 	pr_err("no shared shadow variable '%s'\n", type->name);
 
 	return -ENOMEM;
 }
 
-static void klp_shadow_convert_type(struct klp_shadow_type *type, struct klp_shadow_user *user)
+/* Who still has the old declaration finds the variables of @type no more. */
+static void klp_shadow_convert_away(struct klp_shadow_user *user, struct klp_shadow_type *type)
+{
+	struct klp_shadow_type *old = klp_shadow_user_type(user, type->id);
+
+	if (!old || old == type)
+		return;
+	spin_lock_irq(&klp_shadow_lock);
+	WRITE_ONCE(old->from, type);
+	spin_unlock_irq(&klp_shadow_lock);
+}
+
+/* @user declares @type, @gone an old one, and has just left the list. */
+static void klp_shadow_convert_type(struct klp_shadow_type *type, struct klp_shadow_user *user,
+				    struct klp_shadow_user *gone)
 	__must_hold(&klp_shadow_users_lock)
 {
 	struct klp_shadow_conversion result = {};
 	size_t old_size = type->from->size;
+	struct klp_shadow_user *other;
 
 	lockdep_assert_held(&klp_shadow_users_lock);
 
@@ -249,15 +286,31 @@ static void klp_shadow_convert_type(struct klp_shadow_type *type, struct klp_sha
 		pr_warn("%lu shadow variables '%s' of '%s' freed, their conversion failed: %d\n",
 			result.failed, type->name, user->mod->name, result.err);
 	klp_shadow_share(type);
+
+	/* Destructors and releasing functions that are still to come may look. */
+	klp_shadow_convert_away(gone, type);
+	list_for_each_entry(other, &klp_shadow_users, list)
+		klp_shadow_convert_away(other, type);
 }
 
 static void klp_shadow_put(struct work_struct *work)
 {
 	struct klp_shadow_user *user = container_of(work, struct klp_shadow_user, put);
 
-	klp_shadow_release_all();
+	do {
+		/* For those who are about to have something released, too. */
+		synchronize_rcu();
+	} while (klp_shadow_release_all(user->mod));
 	module_put(user->mod);
 	kfree(user);
+}
+
+static void klp_shadow_put_later(struct klp_shadow_user *user)
+{
+	INIT_WORK(&user->put, klp_shadow_put);
+	/* The caller has it, and is about to put it. */
+	__module_get(user->mod);
+	queue_work(klp_shadow_release_wq, &user->put);
 }
 
 /* Its variables go with it, but for those that somebody else declares. */
@@ -278,13 +331,26 @@ static void klp_shadow_user_remove(struct klp_shadow_user *user)
 			klp_shadow_type_free_all(type);
 		else if (latest->from && last != user)
 			/* The transition has completed: it is the replaced one that goes. */
-			klp_shadow_convert_type(latest, last);
+			klp_shadow_convert_type(latest, klp_shadow_latest_user(type->id), user);
 	}
 
-	INIT_WORK(&user->put, klp_shadow_put);
-	/* The caller has it, and is about to put it. */
-	__module_get(user->mod);
-	queue_work(klp_shadow_release_wq, &user->put);
+	klp_shadow_put_later(user);
+}
+
+/* No code of it has run: nothing is its own but what has just been built for it. */
+static void klp_shadow_user_undo(struct klp_shadow_user *user)
+	__must_hold(&klp_shadow_users_lock)
+{
+	struct klp_shadow_type *type;
+
+	lockdep_assert_held(&klp_shadow_users_lock);
+
+	list_del(&user->list);
+	for_each_type(type, user) {
+		if (type->built)
+			klp_shadow_type_free(NULL, type);
+	}
+	klp_shadow_put_later(user);
 }
 
 /**
@@ -325,7 +391,7 @@ int klp_shadow_user_enable(const void *key, struct module *mod, struct klp_shado
 	for_each_type(type, user) {
 		err = klp_shadow_share(type);
 		if (err) {
-			klp_shadow_user_remove(user);
+			klp_shadow_user_undo(user);
 			goto out;
 		}
 	}
@@ -376,25 +442,32 @@ void klp_shadow_user_give_up(const void *key, bool forced)
 int klp_shadow_enable(struct klp_patch *patch)
 {
 	const struct klp_modinfo *info = patch->mod->klp_info;
-	unsigned int i;
+	unsigned int i, found = 0;
+	size_t size;
 
 	for (i = 1; i < info->hdr.e_shnum; i++) {
-		size_t size = info->sechdrs[i].sh_size;
-
 		if (strcmp(info->secstrings + info->sechdrs[i].sh_name, KLP_SHADOW_SECTION))
 			continue;
-		if (size % sizeof(struct klp_shadow_type)) {
-			pr_err("'%s' declares shadow variables for another kernel: section %s has %zu bytes, not a multiple of %zu\n",
-			       patch->mod->name, KLP_SHADOW_SECTION, size,
-			       sizeof(struct klp_shadow_type));
+		if (found) {
+			pr_err("'%s' has more than one section %s\n", patch->mod->name,
+			       KLP_SHADOW_SECTION);
 			return -EINVAL;
 		}
-		return klp_shadow_user_enable(patch, patch->mod, (void *)info->sechdrs[i].sh_addr,
-					      size / sizeof(struct klp_shadow_type),
-					      patch->replace);
+		found = i;
+	}
+	if (!found)
+		return 0;
+
+	size = info->sechdrs[found].sh_size;
+	if (size % sizeof(struct klp_shadow_type)) {
+		pr_err("'%s' declares shadow variables for another kernel: section %s has %zu bytes, not a multiple of %zu\n",
+		       patch->mod->name, KLP_SHADOW_SECTION, size,
+		       sizeof(struct klp_shadow_type));
+		return -EINVAL;
 	}
 
-	return 0;
+	return klp_shadow_user_enable(patch, patch->mod, (void *)info->sechdrs[found].sh_addr,
+				      size / sizeof(struct klp_shadow_type), patch->replace);
 }
 
 /**
@@ -436,6 +509,16 @@ void klp_shadow_owner_gone(struct module *mod)
 	mutex_unlock(&klp_shadow_users_lock);
 }
 
+/* What could not be enabled fails in its init function, and is freed at once. */
+static bool klp_shadow_may_be_put(struct module *mod)
+{
+#ifdef CONFIG_MODULE_UNLOAD
+	if (module_refcount(mod) <= 0)
+		return false;
+#endif
+	return is_livepatch_module(mod);
+}
+
 static int klp_shadow_module_event(struct notifier_block *nb, unsigned long event, void *mod)
 {
 	if (event != MODULE_STATE_GOING)
@@ -443,11 +526,8 @@ static int klp_shadow_module_event(struct notifier_block *nb, unsigned long even
 
 	/* Its exit function has returned, or its init function has failed. */
 	klp_shadow_owner_gone(mod);
-	/*
-	 * What could not be enabled fails in its init function, and then the reference
-	 * that is held for its releasing functions does not stop it. (G14)
-	 */
-	if (is_livepatch_module(mod))
+	/* The reference that is held for its releasing functions does not stop that. (G14) */
+	if (klp_shadow_may_be_put(mod))
 		flush_workqueue(klp_shadow_release_wq);
 
 	return NOTIFY_OK;

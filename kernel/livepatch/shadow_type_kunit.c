@@ -223,7 +223,7 @@ static void g14_release_comes_later(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.dtors, 1U);
 	KUNIT_EXPECT_EQ(test, calls.releases, 0U);
 	KUNIT_EXPECT_NULL(test, klp_shadow_type_get(&parents[1], &type));
-	klp_shadow_release_all();
+	klp_shadow_release_all(NULL);
 	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
 
 	/* By itself as well. */
@@ -241,7 +241,7 @@ static void g14_plain_calls_release_nothing(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, add(&type, 2), 2U);
 	klp_shadow_free(&parents[0], ID, NULL);
 	klp_shadow_free_all(ID, NULL);
-	klp_shadow_release_all();
+	klp_shadow_release_all(NULL);
 	KUNIT_EXPECT_EQ(test, calls.dtors, 0U);
 	KUNIT_EXPECT_EQ(test, calls.releases, 0U);
 }
@@ -363,6 +363,9 @@ static void g15_clashes(struct kunit *test)
 	twice[0].shared = true;
 	KUNIT_EXPECT_EQ(test, enable(&mod_b, twice, true), -EINVAL);
 	twice[0].shared = false;
+	twice[0].size = KMALLOC_MAX_SIZE;
+	KUNIT_EXPECT_EQ(test, enable(&mod_b, twice, true), -EINVAL);
+	twice[0].size = sizeof(struct small);
 	KUNIT_EXPECT_EQ(test, klp_shadow_user_enable(&mod_b, &mod_b, twice, 2, true), -EINVAL);
 	KUNIT_EXPECT_FALSE(test, has_users());
 }
@@ -387,12 +390,16 @@ static void g15_shared_cannot_be_built(struct kunit *test)
 {
 	struct klp_shadow_type types[] = { SHARED("one"), SHARED("two") };
 
+	/* What others have added before stays. */
 	types[1].id = ID;
+	KUNIT_ASSERT_NOT_NULL(test, klp_shadow_alloc(&parents[0], ID, sizeof(struct large),
+						     GFP_KERNEL, NULL, NULL));
 	calls.err = -EIO;
 	KUNIT_EXPECT_EQ(test, klp_shadow_user_enable(&mod_a, &mod_a, types, 2, true), -ENOMEM);
 	flush_workqueue(klp_shadow_release_wq);
 	KUNIT_EXPECT_FALSE(test, has_users());
 	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED));
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get(&parents[0], ID));
 }
 
 /* === G16, conversion === */
@@ -422,6 +429,8 @@ static void g16_each_is_converted_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.dtors, 1U);
 	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
 	KUNIT_EXPECT_EQ(test, count(), MANY - 2U);
+	/* What is left of the old livepatch must not take them for its own. */
+	KUNIT_EXPECT_NULL(test, klp_shadow_type_get(&parents[1], &a));
 	large = klp_shadow_type_get(&parents[MANY], &b);
 	KUNIT_ASSERT_NOT_NULL(test, large);
 	KUNIT_EXPECT_EQ(test, large->twice, 2UL * MANY);
@@ -485,10 +494,10 @@ static void g16_no_memory(struct kunit *test)
 {
 	struct klp_shadow_type a = SMALL("var"), b = LARGE("var");
 
-	b.size = KMALLOC_MAX_SIZE;
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	b.size = KMALLOC_MAX_SIZE;
 	give_up(&mod_a, false);
 	KUNIT_EXPECT_EQ(test, count(), 0U);
 	KUNIT_EXPECT_EQ(test, calls.releases, (unsigned int)MANY);
