@@ -30,6 +30,16 @@ say "making the VM's user land (Debian $suite${1:+, $1})"
 mirror=$(mirror)
 [[ $mirror ]] || die "apt has no Debian mirror to make a user land from: check /etc/apt, then run 'apt-get update'"
 rm -f "$image"
+
+# mmdebstrap binds this machine's devices into the user land, where packages' scripts
+# run: /dev/null has come back without its write permission for others.
+null_mode=$(stat -c %a /dev/null)
+restore_null()
+{
+	[[ $(stat -c %a /dev/null) == "$null_mode" ]] || chmod "$null_mode" /dev/null
+}
+trap restore_null EXIT
+
 # The console is slow and nobody reads documentation there.
 # shellcheck disable=SC2016  # mmdebstrap gives the hooks their $1
 SOURCE_DATE_EPOCH=0 mmdebstrap --variant=essential --include="$PACKAGES" \

@@ -222,6 +222,7 @@ static void check_state(void)
 {
 	wrong += !klp_shadow_shared(state);
 }
+
 static unsigned int early;
 module_param(early, uint, 0444);
 MODULE_PARM_DESC(early, "add so many in the pre-patch callback");
