@@ -102,20 +102,32 @@ tree()
 	prepare "$obj" "${kmake[@]}"
 }
 
+# each(what, directory, objects, make...): try() for each of the objects in that array,
+# made in the directory. All at once is several times faster, and will do if it is silent.
+each()
+{
+	local -n list=$3
+	local o made=("${list[@]/#/$2/}")
+
+	rm -f "${made[@]}"
+	if "${@:4}" -j"$(nproc)" "${list[@]}" >"$log" 2>&1 && [[ ! -s $log ]]; then
+		for o in "${list[@]}"; do
+			report 0 "$1: $o (Linux $LINE)" ""
+		done
+		return
+	fi
+	rm -f "${made[@]}"
+	for o in "${list[@]}"; do
+		try "$1: $o (Linux $LINE)" "${@:4}" "$o"
+	done
+}
+
 # compile(compiler, directory, make...): every object of ours, with W=1
 compile()
 {
-	local o
-
-	for o in "${objects[@]}"; do
-		rm -f "$2/$o"
-		try "W=1 $1: $o (Linux $LINE)" "${@:3}" W=1 KCFLAGS=-Werror "$o"
-	done
-	for o in "${module_objects[@]}"; do
-		rm -f "$src/$modules/$o"
-		try "W=1 $1: $modules/$o (Linux $LINE)" \
-			"${@:3}" M="$src/$modules" W=1 KCFLAGS=-Werror "$o"
-	done
+	each "W=1 $1" "$2" objects "${@:3}" W=1 KCFLAGS=-Werror
+	each "W=1 $1" "$src/$modules" module_objects \
+		"${@:3}" M="$src/$modules" W=1 KCFLAGS=-Werror
 }
 
 check_compile()
@@ -148,7 +160,7 @@ check_clang()
 
 check_sparse()
 {
-	local o valid=$src/scripts/checker-valid.sh
+	local valid=$src/scripts/checker-valid.sh
 
 	tree
 	# Newer kernels want a newer sparse than an older Debian has.
@@ -157,21 +169,15 @@ check_sparse()
 		report 0 "sparse: all # SKIP this sparse is too old for Linux $LINE"
 		return
 	fi
-	for o in "${objects[@]}"; do
-		rm -f "$obj/$o"
-		try "sparse: $o (Linux $LINE)" "${kmake[@]}" C=2 CF=-Wsparse-error "$o"
-	done
-	for o in "${module_objects[@]}"; do
-		rm -f "$src/$modules/$o"
-		try "sparse: $modules/$o (Linux $LINE)" \
-			"${kmake[@]}" M="$src/$modules" C=2 CF=-Wsparse-error "$o"
-	done
+	each sparse "$obj" objects "${kmake[@]}" C=2 CF=-Wsparse-error
+	each sparse "$src/$modules" module_objects \
+		"${kmake[@]}" M="$src/$modules" C=2 CF=-Wsparse-error
 }
 
 # The store alone, where there is no livepatch.
 check_uml()
 {
-	local um=$dir/uml o
+	local um=$dir/uml store=() o
 
 	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
 	if [[ ! -f $um/prepared || $TOP/harness/check.sh -nt $um/prepared ]]; then
@@ -179,7 +185,7 @@ check_uml()
 		{
 			make -s -C "$src" O="$um" ARCH=um tinyconfig
 			"$src/scripts/config" --file "$um/.config" -e 64BIT -e EXPERT -e KLP_SHADOW \
-				-e KUNIT -e KLP_SHADOW_KUNIT_TEST
+				-e MODULES -e KUNIT -e KLP_SHADOW_KUNIT_TEST
 			make -s -C "$src" O="$um" ARCH=um olddefconfig
 			make -s -C "$src" O="$um" ARCH=um -j"$(nproc)" prepare
 		} >"$log" 2>&1 || die "user-mode Linux cannot be configured, see $log"
@@ -188,11 +194,9 @@ check_uml()
 		touch "$um/prepared"
 	fi
 	for o in "${objects[@]}"; do
-		[[ $o == kernel/* ]] || continue
-		rm -f "$um/$o"
-		try "user-mode Linux: $o (Linux $LINE)" \
-			make -s -C "$src" O="$um" ARCH=um "$o"
+		[[ $o != kernel/* ]] || store+=("$o")
 	done
+	each "user-mode Linux" "$um" store make -s -C "$src" O="$um" ARCH=um
 }
 
 check_checkpatch()
