@@ -74,6 +74,7 @@ while read -r f; do
 	! fits "$TOP/$f" || objects+=("${f%c}o")
 done < <(cd "$TOP" && find kernel samples -name '*.c' | sort)
 modules=tools/testing/selftests/livepatch/test_shadow_modules
+# shellcheck disable=SC2034  # each() is given its name
 mapfile -t module_objects < <(find "$TOP/$modules" -name '*.c' -printf '%f\n' | sed 's/c$/o/' | sort)
 
 # prepare(directory, make...): an overlaid tree with a configuration to compile in
