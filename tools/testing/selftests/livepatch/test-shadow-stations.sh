@@ -12,7 +12,7 @@
 . "$(dirname "$0")/shadow_livepatches.sh"
 
 LIFETIME=livepatch_shadow_sta_lifetime
-INFLIGHT=livepatch_shadow_sta_inflight
+IN_FLIGHT=livepatch_shadow_sta_inflight
 STATIONS=${1:-4}
 dir=$(mktemp -d)
 radios=/sys/kernel/debug/ieee80211
@@ -198,7 +198,7 @@ all_rejoin()
 	await stations_are 0 && all_join
 }
 
-begin_livepatches "$LIFETIME" "$INFLIGHT" mac80211_hwsim
+begin_livepatches "$LIFETIME" "$IN_FLIGHT" mac80211_hwsim
 for tool in hostapd wpa_supplicant iw ip ping; do
 	command -v $tool >/dev/null || skip "needs $tool"
 done
@@ -222,7 +222,7 @@ try "all can be reached" all_reachable
 
 traffic
 sleep 1
-try "the one for stations in flight loads while they doze and wake" load $INFLIGHT
+try "the one for stations in flight loads while they doze and wake" load $IN_FLIGHT
 sleep 3
 calm
 try "traffic flows throughout" traffic_flows
@@ -232,7 +232,7 @@ traffic
 sleep 1
 try "the one for stations to come replaces it" load $LIFETIME
 sleep 1
-try "the replaced one unloads" unload $INFLIGHT
+try "the replaced one unloads" unload $IN_FLIGHT
 sleep 1
 calm
 try "traffic flows throughout" traffic_flows
@@ -242,7 +242,7 @@ try "each station has a variable, on both ends" left_are $((2 * STATIONS))
 
 traffic
 sleep 1
-try "the one for stations in flight replaces it" load $INFLIGHT
+try "the one for stations in flight replaces it" load $IN_FLIGHT
 try "the replaced one unloads" unload $LIFETIME
 sleep 1
 calm
@@ -250,7 +250,7 @@ try "traffic flows throughout" traffic_flows
 try "variables have been handed on" left_are $((2 * STATIONS))
 try "all radios go, with mac80211" radio_silence
 try "and all variables with them" await left_are 0
-try "disabled and unloaded" disable $INFLIGHT
+try "disabled and unloaded" disable $IN_FLIGHT
 report "$((total_created != total_freed || total_created == 0))" "all variables have been freed"
 echo "# $total_created created, $total_freed freed"
 rm -rf "$dir"
