@@ -19,6 +19,40 @@ BAD+='|possible (recursive|circular|irq)|inconsistent lock state|[Ii]nvalid wait
 BAD+='|INFO: (task|rcu|trying|lockdep)|stall|lockup|unreferenced object|general protection'
 BAD+='|list_(add|del) corruption'
 
+# For how many seconds anything may take, on a slow machine under load.
+LIMIT=${LIMIT:-60}
+
+# pause(seconds): without a task that comes and goes for it
+fifo=$(mktemp -u)
+mkfifo "$fifo" && exec {never}<>"$fifo"
+rm -f "$fifo"
+pause()
+{
+	read -r -t "$1" -u "$never" || :
+}
+
+# await(command...): false if it does not come true in time
+await()
+{
+	local end=$((SECONDS + LIMIT))
+
+	until "$@"; do
+		((SECONDS < end)) || { echo "# not within $LIMIT s: $*"; return 1; }
+		pause 0.2
+	done
+}
+
+# reads(text, file)
+reads()
+{
+	[[ -e $2 && $(<"$2") == "$1" ]]
+}
+
+gone()
+{
+	[[ ! -e $1 ]]
+}
+
 kmsg()
 {
 	echo "test_klp_shadow: $*" >/dev/kmsg

@@ -2,41 +2,9 @@
 # shellcheck shell=bash
 # What the tests of livepatches of the kernel itself share, samples/livepatch.
 # Source it after shadow_functions.sh.
-# shellcheck disable=SC2154  # mark and never are set elsewhere
+# shellcheck disable=SC2154  # mark is set there
 
-# For how many seconds anything may take, on a slow machine under load.
-LIMIT=${LIMIT:-60}
 total_created=0 total_freed=0
-
-# pause(seconds): without a task that comes and goes for it
-fifo=$(mktemp -u)
-mkfifo "$fifo" && exec {never}<>"$fifo"
-rm -f "$fifo"
-pause()
-{
-	read -r -t "$1" -u "$never" || :
-}
-
-# await(command...): false if it does not come true in time
-await()
-{
-	local end=$((SECONDS + LIMIT))
-
-	until "$@"; do
-		((SECONDS < end)) || { echo "# not within $LIMIT s: $*"; return 1; }
-		pause 0.2
-	done
-}
-
-reads()
-{
-	[[ -e $2 && $(<"$2") == "$1" ]]
-}
-
-gone()
-{
-	[[ ! -e $1 ]]
-}
 
 # begin_livepatches(livepatch...): skip if there is one that this kernel has not
 begin_livepatches()

@@ -11,34 +11,10 @@
 . "$(dirname "$0")/shadow_functions.sh"
 
 OWNER=test_klp_shadow_owner
-# Seconds for what should take one or two.
-LIMIT=60
 
 lp_name()
 {
 	echo "test_klp_shadow_lp$1"
-}
-
-# await(command...): until it succeeds
-await()
-{
-	local end=$((SECONDS + LIMIT))
-
-	until "$@"; do
-		((SECONDS < end)) || { echo "# not within $LIMIT s: $*"; return 1; }
-		sleep 0.1
-	done
-}
-
-reads()
-{
-	[[ $(cat "$2" 2>/dev/null) == "$1" ]]
-}
-
-# shellcheck disable=SC2317  # await calls it
-absent()
-{
-	[[ ! -e $1 ]]
 }
 
 # is(text, actual, wanted)
@@ -95,7 +71,7 @@ off()
 
 	dir=/sys/kernel/livepatch/$(lp_name "$1")
 	echo 0 >"$dir/enabled"
-	await absent "$dir" || report 1 "livepatch $1 is disabled"
+	await gone "$dir" || report 1 "livepatch $1 is disabled"
 }
 
 # unload(n): a livepatch that was given up; result is what it has counted
@@ -105,7 +81,7 @@ unload()
 
 	name=$(lp_name "$1")
 	result=
-	if ! await absent "/sys/kernel/livepatch/$name" ||
+	if ! await gone "/sys/kernel/livepatch/$name" ||
 	   ! await reads 0 "/sys/module/$name/refcnt" || ! mark || ! rmmod "$name"; then
 		report 1 "livepatch $1 is unloaded"
 		return
@@ -147,7 +123,7 @@ reverse()
 	reads 1 "$dir/transition" || report 1 "livepatch $1 is in transition"
 	echo 0 >"$dir/enabled"
 	unblock 1
-	await absent "$dir" || report 1 "the transition to livepatch $1 is reversed"
+	await gone "$dir" || report 1 "the transition to livepatch $1 is reversed"
 }
 
 begin $OWNER "$(lp_name 0)" "$(lp_name 1)" "$(lp_name 2)" "$(lp_name 3)"
