@@ -119,20 +119,19 @@ static void note_some_unpatched(struct klp_object *obj)
  * that is written by hand has to look them up, and does so for exported ones too,
  * as mac80211 could not be unloaded otherwise.
  */
-struct sta_info *__sta_info_alloc(struct ieee80211_sub_if_data *sdata, const u8 *addr,
-				  int link_id, const u8 *link_addr, gfp_t gfp);
-void sta_remove_link(struct sta_info *sta, unsigned int link_id, bool unhash);
-void purge_old_ps_buffers(struct ieee80211_local *local);
-
-static typeof(__sta_info_alloc) *p___sta_info_alloc;
-static typeof(sta_remove_link) *p_sta_remove_link;
-static typeof(sta_info_move_state) *p_sta_info_move_state;
-static typeof(sta_info_recalc_tim) *p_sta_info_recalc_tim;
-static typeof(purge_old_ps_buffers) *p_purge_old_ps_buffers;
-static typeof(ieee80211_free_txskb) *p_ieee80211_free_txskb;
-static typeof(ieee80211_add_pending_skbs) *p_ieee80211_add_pending_skbs;
-static typeof(ieee80211_check_fast_xmit) *p_ieee80211_check_fast_xmit;
-static typeof(__ieee80211_schedule_txq) *p___ieee80211_schedule_txq;
+static struct sta_info *(*p___sta_info_alloc)(struct ieee80211_sub_if_data *sdata,
+					      const u8 *addr, int link_id,
+					      const u8 *link_addr, gfp_t gfp);
+static void (*p_sta_remove_link)(struct sta_info *sta, unsigned int link_id, bool unhash);
+static int (*p_sta_info_move_state)(struct sta_info *sta, enum ieee80211_sta_state state);
+static void (*p_sta_info_recalc_tim)(struct sta_info *sta);
+static void (*p_purge_old_ps_buffers)(struct ieee80211_local *local);
+static void (*p_ieee80211_free_txskb)(struct ieee80211_hw *hw, struct sk_buff *skb);
+static void (*p_ieee80211_add_pending_skbs)(struct ieee80211_local *local,
+					    struct sk_buff_head *skbs);
+static void (*p_ieee80211_check_fast_xmit)(struct sta_info *sta);
+static void (*p___ieee80211_schedule_txq)(struct ieee80211_hw *hw, struct ieee80211_txq *txq,
+					  bool force);
 
 /* One that is never armed: it only tells the address. */
 static int look_up(const char *name, void **function)
@@ -172,6 +171,22 @@ static int look_all_up(struct klp_object *obj)
 
 /* === Those that take the lock === */
 
+static void lock_if_any(spinlock_t *lock) __acquires(lock)
+{
+	if (lock)
+		spin_lock(lock);
+	else
+		__acquire(lock);
+}
+
+static void unlock_if_any(spinlock_t *lock) __releases(lock)
+{
+	if (lock)
+		spin_unlock(lock);
+	else
+		__release(lock);
+}
+
 static bool dozes(struct sta_info *sta)
 {
 	return test_sta_flag(sta, WLAN_STA_PS_STA) ||
@@ -202,12 +217,10 @@ static ieee80211_tx_result mended_tx_h_unicast_ps_buf(struct ieee80211_tx_data *
 		p_purge_old_ps_buffers(local);
 
 	lock = sta_lock_of(sta);
-	if (lock)
-		spin_lock(lock);
+	lock_if_any(lock);
 	/* It woke up meanwhile, and all that was buffered is on its way. */
 	if (!dozes(sta)) {
-		if (lock)
-			spin_unlock(lock);
+		unlock_if_any(lock);
 		return TX_CONTINUE;
 	}
 
@@ -221,8 +234,7 @@ static ieee80211_tx_result mended_tx_h_unicast_ps_buf(struct ieee80211_tx_data *
 	info->control.flags |= IEEE80211_TX_INTCFL_NEED_TXPROCESSING;
 	info->flags &= ~IEEE80211_TX_TEMPORARY_FLAGS;
 	skb_queue_tail(&sta->ps_tx_buf[ac], tx->skb);
-	if (lock)
-		spin_unlock(lock);
+	unlock_if_any(lock);
 
 	if (!timer_pending(&local->sta_cleanup))
 		mod_timer(&local->sta_cleanup,
@@ -272,8 +284,7 @@ static void mended_sta_ps_deliver_wakeup(struct sta_info *sta)
 
 	lock = sta_lock_of(sta);
 	local_bh_disable();
-	if (lock)
-		spin_lock(lock);
+	lock_if_any(lock);
 	for (ac = 0; ac < IEEE80211_NUM_ACS; ac++) {
 		int count;
 
@@ -295,8 +306,7 @@ static void mended_sta_ps_deliver_wakeup(struct sta_info *sta)
 	/* It may have polled before it woke up. */
 	clear_sta_flag(sta, WLAN_STA_PSPOLL);
 	clear_sta_flag(sta, WLAN_STA_UAPSD);
-	if (lock)
-		spin_unlock(lock);
+	unlock_if_any(lock);
 	local_bh_enable();
 
 	atomic_dec(&ps->num_sta_ps);
