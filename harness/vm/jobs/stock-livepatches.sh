@@ -7,8 +7,21 @@
 set -e
 cd /payload/stock-livepatches
 
+# The next one is refused while there is a transition.
+settled()
+{
+	local i
+
+	for ((i = 0; i < 300; i++)); do
+		grep -qs 1 /sys/kernel/livepatch/*/transition || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
 for module in livepatch-shadow-fix1 livepatch-shadow-fix2 livepatch-shadow-mod; do
 	insmod "$module.ko"
+	settled
 done
 # Its objects live for 12 s: a whole life goes through alloc, get and free.
 sleep 18
