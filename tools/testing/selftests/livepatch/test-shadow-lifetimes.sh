@@ -4,8 +4,8 @@
 #
 # Livepatches 1, 2 and 3 declare what their parameters say, livepatch 0 declares
 # nothing. All of them patch test_klp_shadow_owner, and replace all others unless
-# they are told not to. With the argument "many", there are a million variables; with
-# "force", a transition is forced in the end.
+# they are told not to. With arguments, only what they name: "many", a million
+# variables; "force", a transition that is forced, the last that a machine can do.
 
 # shellcheck source=SCRIPTDIR/shadow_functions.sh
 . "$(dirname "$0")/shadow_functions.sh"
@@ -130,6 +130,51 @@ begin $OWNER "$(lp_name 0)" "$(lp_name 1)" "$(lp_name 2)" "$(lp_name 3)"
 insmod "$modules/$OWNER.ko" || exit
 loaded=$OWNER
 
+# --- What is named only ---
+
+# The watchdogs of the kernel find a lock that is held for too long.
+many()
+{
+	local LIMIT=300
+
+	lp 1
+	set_lp 1 add 1000000
+	off 1
+	unload 1
+	is "G15 a million are given up" "$result" \
+		"ctors 1000000, dtors 1000000, releases 1000000, converted 0, wrong 0"
+}
+
+# Its modules cannot be unloaded ever again.
+force()
+{
+	lp 1
+	set_lp 1 add 10
+	block 1
+	mark
+	insert 0
+	echo 1 >"/sys/kernel/livepatch/$(lp_name 0)/force"
+	unblock 1
+	await reads 0 "/sys/kernel/livepatch/$(lp_name 0)/transition"
+	logged "G15 a forced transition gives nothing up, and says so" \
+		"'$(lp_name 1)' was given up by force: its shadow variables stay"
+	is "G15 the variables stay" "$(get_lp 1 there)" 10
+	loaded=
+}
+
+for part; do
+	case $part in
+	many) many ;;
+	force) force ;;
+	*) report 1 "there is no part '$part': many, force" ;;
+	esac
+done
+if (($#)); then
+	[[ ! $loaded ]] || rmmod $OWNER
+	loaded=
+	finish
+fi
+
 # --- One livepatch ---
 
 lp 1
@@ -154,17 +199,6 @@ rmmod "$(lp_name 1)" 2>/dev/null
 unload 1
 is "G14 it cannot be unloaded while it releases" \
 	"$result" "ctors 50, dtors 50, releases 50, converted 0, wrong 0"
-
-# The watchdogs of the kernel find a lock that is held for too long.
-if [[ " $* " == *" many "* ]]; then
-	LIMIT=300
-	lp 1
-	set_lp 1 add 1000000
-	off 1
-	unload 1
-	is "G15 a million are given up" "$result" \
-		"ctors 1000000, dtors 1000000, releases 1000000, converted 0, wrong 0"
-fi
 
 # --- Atomic replace ---
 
@@ -340,24 +374,6 @@ unload 1
 is "G16 and the old livepatch frees them" "$result" \
 	"ctors 20, dtors 20, releases 20, converted 0, wrong 0"
 
-# --- Force ---
-
-# Its modules cannot be unloaded ever again: only for a machine that ends with the test.
-force_at_the_end()
-{
-	lp 1 id=0x5d0b0f0f
-	set_lp 1 add 10
-	block 1
-	mark
-	insert 0
-	echo 1 >"/sys/kernel/livepatch/$(lp_name 0)/force"
-	unblock 1
-	await reads 0 "/sys/kernel/livepatch/$(lp_name 0)/transition"
-	logged "G15 a forced transition gives nothing up, and says so" \
-		"'$(lp_name 1)' was given up by force: its shadow variables stay"
-	is "G15 the variables stay" "$(get_lp 1 there)" 10
-}
-
 # --- The parents' module ---
 
 lp 1 owner=$OWNER
@@ -372,10 +388,6 @@ off 1
 unload 1
 is "G15 all have been freed" "$result" "ctors 50, dtors 50, releases 50, converted 0, wrong 0"
 
-if [[ " $* " == *" force "* ]]; then
-	force_at_the_end
-else
-	rmmod $OWNER
-fi
+rmmod $OWNER
 loaded=
 finish
