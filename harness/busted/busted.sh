@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> busted.sh [VARIANT...]
+# Usage: KERNEL=<line> busted.sh [-g] [VARIANT...]
 #
 # Shows that the tests notice a broken store. Each variant is a patch in patches/
 # that breaks the store and names a scenario in which that must be seen, and a
 # regular expression for how. The torture module is built with a patched copy of
 # the store in it and runs in the scenario's kernel, the KUnit suite is built from
 # a patched tree. What stays green, or goes red otherwise, has failed; so has the
-# store as it is if it does not stay green in the same way. TAP on the standard
-# output.
+# store as it is if it does not stay green in the same way; -g leaves that out, for a
+# caller who has seen it. TAP on the standard output.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -20,6 +20,11 @@ here=$TOP/harness/busted
 set_seconds 20
 
 mapfile -t known < <(basename -s .patch "$here"/patches/*.patch)
+control=1
+if [[ ${1:-} == -g ]]; then
+	control=
+	shift
+fi
 variants=("$@")
 ((${#variants[@]})) || variants=("${known[@]}")
 for variant in "${variants[@]}"; do
@@ -133,7 +138,7 @@ for scenario in "${scenarios[@]}"; do
 done
 "$TOP/harness/vm/rootfs.sh"
 for scenario in "${scenarios[@]}"; do
-	run control "$scenario"
+	[[ ! $control ]] || run control "$scenario"
 	for variant in "${variants[@]}"; do
 		[[ $(header "$variant" Scenario) != "$scenario" ]] || run "$variant" "$scenario"
 	done

@@ -55,8 +55,10 @@ must_have()
 	[[ -z $missing ]] || die "$1: the kernel in $obj has not: $missing(see $TORTURE/scenarios/$1)"
 }
 
-# kernel(scenario): set what the scenario runs on; built once, verified each time
+# kernel(scenario): set what the scenario runs on; built once, verified each time. A
+# caller who has just built one says so in KLP_BUILT, its directory.
 declare -A built
+[[ ! ${KLP_BUILT:-} ]] || built[$KLP_BUILT]=1
 kernel()
 {
 	local oldest fragments=()
