@@ -14,7 +14,6 @@ set_line
 set_dir
 src=$BUILD/$LINE/src
 obj=$DIR/obj
-install=$DIR/install
 log=$DIR/build.log
 # shellcheck source=SCRIPTDIR/kbuild.sh
 . "$TOP/harness/kernel/kbuild.sh"
@@ -41,16 +40,4 @@ configure "$what" "${fragments[@]}"
 : >"$log"
 build "$what and its modules" bzImage modules
 
-# The selftests as an author gets them: installed by the kernel's own make.
-say "installing modules and selftests"
-rm -rf "$install"
-{
-	kmake INSTALL_MOD_PATH="$install" INSTALL_MOD_STRIP=1 modules_install
-	kmake headers
-	make -C "$src/tools/testing/selftests" TARGETS=livepatch KDIR="$obj" \
-		KHDR_INCLUDES="-isystem $obj/usr/include" \
-		INSTALL_PATH="$install/selftests" install
-} >>"$log" 2>&1 || die "installing failed: $(grep -m 1 -E 'error:|Error |\*\*\*' "$log"); see $log"
-# 7.3's selftests want a directory there, and do not look into it.
-rm -f "$install"/lib/modules/*/{build,source}
-mkdir "$install"/lib/modules/"$(<"$obj/include/config/kernel.release")"/build
+install_for_vm "$DIR/install"

@@ -76,3 +76,23 @@ build()
 	kmake -j"$(nproc)" "$@" 2>&1 | tee -a "$log" | progress ||
 		die "building $what failed: $(grep -m 1 -E 'error:|Error |\*\*\*|ERROR' "$log"); see $log"
 }
+
+# install_for_vm(directory): the modules, and the selftests as an author gets them: by
+# the kernel's own make
+install_for_vm()
+{
+	local to=$1
+
+	say "installing modules and selftests"
+	rm -rf "$to"
+	{
+		kmake INSTALL_MOD_PATH="$to" INSTALL_MOD_STRIP=1 modules_install
+		kmake headers
+		make -C "$src/tools/testing/selftests" TARGETS=livepatch KDIR="$obj" \
+			KHDR_INCLUDES="-isystem $obj/usr/include" \
+			INSTALL_PATH="$to/selftests" install
+	} >>"$log" 2>&1 || die "installing failed: $(grep -m 1 -E 'error:|Error |\*\*\*' "$log"); see $log"
+	# 7.3's selftests want a directory there, and do not look into it.
+	rm -f "$to"/lib/modules/*/{build,source}
+	mkdir "$to"/lib/modules/"$(<"$obj/include/config/kernel.release")"/build
+}

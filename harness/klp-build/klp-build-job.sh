@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# In the VM: the livepatches that klp-build made of livepatch-shadow-status.patch.
+# shellcheck disable=SC2317  # functions are called by try and await
+
+cd /payload/selftests/livepatch || exit
+# shellcheck source=SCRIPTDIR/../../tools/testing/selftests/livepatch/shadow_functions.sh
+. ./shadow_functions.sh
+# shellcheck source=SCRIPTDIR/../../tools/testing/selftests/livepatch/shadow_livepatches.sh
+. ./shadow_livepatches.sh
+
+PATCH=livepatch_shadow_status
+NEXT=livepatch_shadow_status_next
+
+# load(livepatch): until every task is patched
+load()
+{
+	insmod "/payload/${1//_/-}.ko" && await reads 0 "/sys/kernel/livepatch/$1/transition"
+}
+
+unload()
+{
+	await gone "/sys/kernel/livepatch/$1" && await reads 0 "/sys/module/$1/refcnt" && rmmod "$1"
+}
+
+# says(pid, line, number): what its status says there, if anything
+says()
+{
+	local said
+
+	said=$(sed -n "s/^$2:\t//p" "/proc/$1/status")
+	[[ $said == "$3" ]] || { echo "# $2 of $1 is '$said', not '$3'"; return 1; }
+}
+
+is_silent()
+{
+	says "$1" StatusReads '' && says "$1" StatusReadsGone ''
+}
+
+begin_livepatches
+sleep 1000 &
+task=$!
+try "before, there is nothing" is_silent $task
+try "the livepatch loads" load $PATCH
+for i in 1 2 3; do
+	try "it counts ($i)" says $task StatusReads $i
+done
+try "another task has a count of its own" says $$ StatusReads 1
+try "none has gone" says $$ StatusReadsGone 0
+
+try "the next one replaces it" load $NEXT
+try "the replaced one unloads" unload $PATCH
+try "the count has been handed on" says $task StatusReads 4
+kill $task
+wait $task 2>/dev/null
+# It goes after a grace period.
+try "a task that goes takes its variable along" await says $$ StatusReadsGone 4
+
+echo 0 >/sys/kernel/livepatch/$NEXT/enabled
+try "it is disabled and unloads" unload $NEXT
+try "there is nothing again" is_silent $$
+try "it loads again" load $PATCH
+try "counts begin anew" says $$ StatusReads 1
+try "shared state begins anew" says $$ StatusReadsGone 0
+echo 0 >/sys/kernel/livepatch/$PATCH/enabled
+try "it unloads again" unload $PATCH
+finish
