@@ -1,19 +1,28 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> real.sh [TEST...]
+# Usage: KERNEL=<line> real.sh [-b] [TEST...]
 #
 # Livepatches of the kernel itself, samples/livepatch, on live objects under load:
 # tasks, sockets and the stations of mac80211, each in a VM of its own, on a kernel
 # that has them. TAP; succeeds if every test does, the kernel's log has nothing bad
 # in it and nothing has leaked.
+#
+# With -b, the livepatches are broken by the patches in busted/, and each test must
+# fail by what its patch says.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 # Each with its arguments: connections, stations.
-declare -A arguments=([tasks]='' [socks]=2000 [stations]=4)
+declare -A arguments=([tasks]='' [socks]=20000 [stations]=4)
 PACKAGES=(hostapd iproute2 iputils-ping iw wpasupplicant)
 
+broken=
+if [[ ${1:-} == -b ]]; then
+	broken=1
+	arguments[socks]=2000
+	shift
+fi
 tests=("$@")
 ((${#tests[@]})) || tests=(tasks socks stations)
 for test in "${tests[@]}"; do
@@ -27,19 +36,55 @@ set_dir
 "$TOP/harness/kernel/build.sh" "$TOP/harness/kernel/x86_64-real.config"
 "$TOP/harness/vm/rootfs.sh" real "${PACKAGES[@]}"
 
+# busted(test): its livepatches, broken, into $work/busted
+busted()
+{
+	local dir=$BUILD/$LINE/src/samples/livepatch-busted log=$DIR/logs/busted-$1.build
+
+	rm -rf "$dir" "${work:?}"/*
+	mkdir -p "$dir/samples" "$work/busted"
+	cp -r "$TOP/samples/livepatch" "$dir/samples/"
+	patch -s -f -F0 -p1 -d "$dir" -i "$TOP/harness/real/busted/$1.patch" >"$log" 2>&1 ||
+		die "$1.patch does not apply, see $log"
+	mv "$dir"/samples/livepatch/livepatch-shadow-* "$dir/"
+	# As they are built where they come from, so that they find the kernel's headers.
+	cp "$TOP/samples/livepatch/Makefile.shadow" "$dir/Makefile"
+	make -C "$BUILD/$LINE/src" O="$DIR/obj" ARCH=x86_64 M="$dir" modules >>"$log" 2>&1 ||
+		die "building broken livepatches failed: $(grep -m 1 -E 'error:|ERROR|\*\*\*' "$log"); see $log"
+	cp "$dir"/*.ko "$work/busted/"
+	rm -rf "$dir"
+}
+
+# verdict(test, status, log): 0 if it is as it should be
+verdict()
+{
+	local by
+
+	[[ $broken ]] || return "$2"
+	by=$(sed -n 's/^Caught-by: //p' "$TOP/harness/real/busted/$1.patch")
+	(($2)) && grep -aqE "$by" "$3"
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 count=0 failed=0
 for test in "${tests[@]}"; do
 	count=$((count + 1))
 	start=$SECONDS
-	if VM_ROOTFS=$BUILD/rootfs-real.ext2 VM_LOG=$DIR/logs/real-$test "$TOP/harness/vm/vm.sh" -t 1200 \
-	   -a "klp_test=$test klp_arguments=${arguments[$test]}" \
-	   "$TOP/harness/vm/jobs/real.sh" | sed 's/^/# /'; then
-		echo "ok $count real $test"
+	what="real $test${broken:+, broken}"
+	log=$DIR/logs/real-$test${broken:+-broken}
+	[[ ! $broken ]] || busted "$test"
+	status=0
+	VM_ROOTFS=$BUILD/rootfs-real.ext2 VM_LOG=$log "$TOP/harness/vm/vm.sh" -t 2400 -p "$work" \
+		-a "klp_test=$test klp_arguments=${arguments[$test]}" \
+		"$TOP/harness/vm/jobs/real.sh" 2>&1 | sed 's/^/# /' || status=1
+	if verdict "$test" "$status" "$log.out"; then
+		echo "ok $count $what"
 	else
-		echo "not ok $count real $test"
+		echo "not ok $count $what"
 		failed=$((failed + 1))
 	fi
-	echo "# $((SECONDS - start)) s; $DIR/logs/real-$test.out"
+	echo "# $((SECONDS - start)) s; $log.out"
 done
 echo "1..$count"
 ((failed == 0))
