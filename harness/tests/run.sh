@@ -290,13 +290,13 @@ vm()
 	refuses "vm: $1" "$2.*$BUILD" "$TOP/harness/vm/vm.sh" "${@:4}" "$TOP/harness/tests/jobs/$3.sh"
 }
 
-passes "vm: a job that does nothing" "$TOP/harness/vm/vm.sh" -t 60 "$TOP/harness/vm/jobs/nothing.sh"
+passes "vm: a job that does nothing" "$TOP/harness/vm/vm.sh" -t 180 "$TOP/harness/vm/jobs/nothing.sh"
 vm "hangs" 'hangs: no verdict in 15 s' hang -t 15
-vm "panics" 'Kernel panic' panic -t 60
-vm "says nothing" 'ended without a verdict' silent -t 60
-vm "a job fails" 'ended with status 3' failing -t 60
-vm "a bad line in the kernel's log" 'log says.*BUG' bad-log -t 60
-vm "a leak" 'kmemleak: [0-9]+ objects leaked' leak -t 60
+vm "panics" 'Kernel panic' panic -t 180
+vm "says nothing" 'ended without a verdict' silent -t 180
+vm "a job fails" 'ended with status 3' failing -t 180
+vm "a bad line in the kernel's log" 'log says.*BUG' bad-log -t 180
+vm "a leak" 'kmemleak: [0-9]+ objects leaked' leak -t 180
 
 echo "1..$count"
 ((failed == 0))
