@@ -80,7 +80,7 @@ static unsigned int soft_callers = 1;
 module_param(soft_callers, uint, 0444);
 MODULE_PARM_DESC(soft_callers, "threads that make calls in soft interrupts");
 
-static unsigned int fill = 2000;
+static unsigned int fill = 5000;
 module_param(fill, uint, 0444);
 MODULE_PARM_DESC(fill, "variables to add and remove for resizes of the table; 0: none");
 
