@@ -274,7 +274,7 @@ check_coccicheck()
 		[[ $o == kernel/* ]] || continue
 		rm -f "$obj/$o"
 		try "coccicheck: $o (Linux $LINE)" \
-			"${kmake[@]}" C=2 CHECK=scripts/coccicheck MODE=report "$o"
+			"${kmake[@]}" C=2 CHECK="$src/scripts/coccicheck" MODE=report "$o"
 	done
 }
 

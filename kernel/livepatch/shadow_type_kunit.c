@@ -402,6 +402,20 @@ static void g15_shared_cannot_be_built(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get(&parents[0], ID));
 }
 
+static void g15_shared_that_was_built_goes(struct kunit *test)
+{
+	struct klp_shadow_type types[] = { SHARED("one"), SHARED("two") };
+
+	types[0].ctor = NULL;
+	types[1].id = ID;
+	calls.err = -EIO;
+	KUNIT_EXPECT_EQ(test, klp_shadow_user_enable(&mod_a, &mod_a, types, 2, true), -ENOMEM);
+	flush_workqueue(klp_shadow_release_wq);
+	KUNIT_EXPECT_FALSE(test, has_users());
+	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED));
+	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID));
+}
+
 /* === G16, conversion === */
 
 static void g16_each_is_converted_once(struct kunit *test)
@@ -533,6 +547,18 @@ static void g16_shared(struct kunit *test)
  */
 static struct klp_shadow_type *dropping;
 static unsigned int dropped;
+static bool evicting;
+
+/* So many other ids come and go that the record of those that wait is not kept. */
+static void evict(void)
+{
+	unsigned long id;
+
+	for (id = ID + 100; id < ID + 120; id++) {
+		klp_shadow_alloc(&parents[0], id, 0, GFP_ATOMIC, NULL, NULL);
+		klp_shadow_free(&parents[0], id, NULL);
+	}
+}
 
 static void drop(void *unused, unsigned long call_site, const void *ptr, size_t bytes_req,
 		 size_t bytes_alloc, gfp_t gfp_flags, int node)
@@ -542,6 +568,10 @@ static void drop(void *unused, unsigned long call_site, const void *ptr, size_t 
 	if (!type || !in_task() || bytes_req != HEADER + sizeof(struct large) || dropped == 20)
 		return;
 	dropping = NULL;
+	if (evicting) {
+		evict();
+		return;
+	}
 	/* One of the first and one of the last: converted already, or not yet. */
 	klp_shadow_type_free(&parents[dropped / 2], type);
 	klp_shadow_type_free(&parents[MANY - 1 - dropped / 2], type);
@@ -570,6 +600,25 @@ static void g16_some_go_meanwhile(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
+static void g16_others_come_and_go_meanwhile(struct kunit *test)
+{
+	struct klp_shadow_type a = SMALL("var"), b = LARGE("var");
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	dropped = 0;
+	evicting = true;
+	dropping = &b;
+	give_up(&mod_a, false);
+	KUNIT_EXPECT_NULL(test, dropping);
+	KUNIT_EXPECT_EQ(test, calls.converts, (unsigned int)MANY);
+	KUNIT_EXPECT_EQ(test, count(), (unsigned int)MANY);
+	give_up(&mod_b, false);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, (unsigned int)MANY);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
 static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g13_data_stays),
 	KUNIT_CASE(g13_errors_leave_it),
@@ -585,6 +634,7 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g15_clashes),
 	KUNIT_CASE(g15_shared_is_handed_on),
 	KUNIT_CASE(g15_shared_cannot_be_built),
+	KUNIT_CASE(g15_shared_that_was_built_goes),
 	KUNIT_CASE(g16_each_is_converted_once),
 	KUNIT_CASE(g16_reversed_converts_nothing),
 	KUNIT_CASE(g16_owner_goes_before_it),
@@ -592,6 +642,7 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g16_no_memory),
 	KUNIT_CASE(g16_shared),
 	KUNIT_CASE(g16_some_go_meanwhile),
+	KUNIT_CASE(g16_others_come_and_go_meanwhile),
 	{}
 };
 
@@ -622,6 +673,7 @@ static int klp_shadow_type_case_init(struct kunit *test)
 static void klp_shadow_type_case_exit(struct kunit *test)
 {
 	dropping = NULL;
+	evicting = false;
 	klp_shadow_free_all(ID, NULL);
 	klp_shadow_free_all(ID_SHARED, NULL);
 	KUNIT_EXPECT_FALSE(test, has_users());
