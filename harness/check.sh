@@ -186,7 +186,7 @@ check_uml()
 		{
 			make -s -C "$src" O="$um" ARCH=um tinyconfig
 			"$src/scripts/config" --file "$um/.config" -e 64BIT -e EXPERT -e KLP_SHADOW \
-				-e MODULES -e KUNIT -e KLP_SHADOW_KUNIT_TEST
+				-e MODULES -e MODULE_UNLOAD -e KUNIT -e KLP_SHADOW_KUNIT_TEST
 			make -s -C "$src" O="$um" ARCH=um olddefconfig
 			make -s -C "$src" O="$um" ARCH=um -j"$(nproc)" prepare
 		} >"$log" 2>&1 || die "user-mode Linux cannot be configured, see $log"
