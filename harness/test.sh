@@ -18,9 +18,9 @@ mkdir -p "$logs"
 # Of the static checks, those that take no more than a minute or two, and that no
 # other part makes: the KUnit suite is built for user-mode Linux.
 CHECKS=(compile sparse checkpatch kernel-doc examples shellcheck spelling)
-# The short form of two scenarios, and of the broken stores one that shows that a run
-# in the first of them can fail.
-SCENARIOS=(NORMAL MEMPRESSURE)
+# The short form of a scenario, and of the broken stores one that shows that a run in
+# it can fail.
+SCENARIOS=(NORMAL)
 BUSTED=(no-second-look)
 passed=0 failed=0 skipped=0
 failures=()
