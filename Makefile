@@ -14,6 +14,7 @@ help:
 	@echo 'make docs                 build the manual with the kernel'\''s Sphinx; no warning allowed'
 	@echo 'make litmus               the litmus tests, with herd7 and the kernel'\''s memory model'
 	@echo 'make kunit                the KUnit suite on user-mode Linux: seconds, once built'
+	@echo 'make kunit-vm             the same suite in the VM, on two processors'
 	@echo 'make torture              all calls at once; SCENARIOS="..."|all, SECONDS=<n> for each'
 	@echo 'make real                 livepatches of tasks, sockets, mac80211; TESTS="socks ..." chooses'
 	@echo 'make real-busted          the same ones broken, which the tests must notice'
@@ -52,6 +53,7 @@ compile: setup
 	@harness/check.sh compile
 
 docs: setup
+	@harness/setup.sh python3-sphinx python3-sphinx-rtd-theme
 	@harness/docs/docs.sh
 
 litmus: setup
@@ -59,6 +61,9 @@ litmus: setup
 
 kunit: setup
 	@harness/kunit.sh
+
+kunit-vm: kernel
+	@harness/kunit-vm.sh
 
 torture: setup
 	@harness/torture/torture.sh '$(SECONDS)' $(SCENARIOS)
@@ -95,5 +100,5 @@ overlay:
 clean:
 	@rm -rf build
 
-.PHONY: help setup kernel demo test check compile litmus kunit torture real real-busted klp-build busted \
+.PHONY: help setup kernel demo test check compile litmus kunit kunit-vm torture real real-busted klp-build busted \
 	coverage docs bench bench-vm shell overlay clean

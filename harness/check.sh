@@ -89,8 +89,6 @@ prepare()
 	{
 		"${@:2}" tinyconfig
 		sed 's/[[:space:]]*#.*//' "${configs[@]}" >"$1/fragment"
-		# What the kernel that the VM boots has not.
-		printf 'CONFIG_%s=y\n' KUNIT KLP_SHADOW_KUNIT_TEST >>"$1/fragment"
 		"$src/scripts/kconfig/merge_config.sh" -m -O "$1" "$1/.config" "$1/fragment"
 		"${@:2}" olddefconfig
 		"${@:2}" -j"$(nproc)" modules_prepare

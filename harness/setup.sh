@@ -15,10 +15,8 @@ PACKAGES=(
 	bc bison build-essential flex kmod libelf-dev perl rsync
 	# to boot it
 	genext2fs mmdebstrap qemu-system-x86
-	# to build the manual
-	python3-sphinx python3-sphinx-rtd-theme
 	# to check our sources
-	clang coccinelle codespell python3 shellcheck sparse
+	codespell python3 shellcheck sparse
 	# what else this command needs
 	"$@"
 )

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> test.sh
 #
-# Everything that must pass: the static checks, the litmus tests, the KUnit
-# suite on user-mode Linux, the tests of the harness, and in the VM the livepatch
-# selftests, a million variables, livepatches of a stock kernel, a torture scenario,
-# a broken store that must be caught, and the demo. Ends with a line of counts;
-# succeeds if nothing failed.
+# Everything that must pass: the static checks, the litmus tests, the tests of the
+# harness, and in the VM the livepatch selftests, the KUnit suite, a million
+# variables, livepatches of a stock kernel, two torture scenarios, a broken store that
+# must be caught, and the demo. Ends with a line of counts; succeeds if nothing failed.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -15,12 +14,11 @@ set_line
 export KERNEL=$LINE
 logs=$BUILD/$LINE/logs
 mkdir -p "$logs"
-# Of the static checks, those that take no more than a minute or two, and that no
-# other part makes: the KUnit suite is built for user-mode Linux.
-CHECKS=(compile sparse checkpatch kernel-doc examples shellcheck spelling)
-# The short form of a scenario, and of the broken stores one that shows that a run in
-# it can fail.
-SCENARIOS=(NORMAL)
+# Of the static checks, those that take no more than a minute or two.
+CHECKS=(compile sparse uml checkpatch kernel-doc examples shellcheck spelling)
+# The short form of two scenarios for the kernel that is built anyway, and of the broken
+# stores one that shows that a run can fail.
+SCENARIOS=(NORMAL FAILSLAB)
 BUSTED=(no-second-look)
 passed=0 failed=0 skipped=0
 failures=()
@@ -80,22 +78,23 @@ vm()
 "$TOP/harness/vm/rootfs.sh"
 "$TOP/harness/kernel/stock-livepatches.sh"
 
-# Two lanes, for two processors: emulation leaves one of them idle most of the time.
-on_the_host()
+# Two lanes of about the same length, for two processors: emulation leaves one of them
+# idle most of the time.
+lane_1()
+{
+	part selftests "$TOP/harness/vm/vm.sh" -t 1500 "$TOP/harness/vm/jobs/selftests.sh"
+	part kunit "$TOP/harness/kunit-vm.sh"
+	part stock-livepatches vm stock-livepatches -t 300
+	part torture "$TOP/harness/torture/torture.sh" 15 "${SCENARIOS[@]}"
+}
+
+lane_2()
 {
 	part check "$TOP/harness/check.sh" "${CHECKS[@]}"
 	part litmus "$TOP/harness/litmus.sh"
-	part kunit "$TOP/harness/kunit.sh"
 	part harness "$TOP/harness/tests/run.sh"
-}
-
-in_the_vm()
-{
-	part selftests "$TOP/harness/vm/vm.sh" -t 1500 "$TOP/harness/vm/jobs/selftests.sh"
 	part million "$TOP/harness/vm/vm.sh" -t 1200 -a 'kmemleak=off slub_debug=-' \
 		"$TOP/harness/vm/jobs/million.sh"
-	part stock-livepatches vm stock-livepatches -t 300
-	part torture "$TOP/harness/torture/torture.sh" 15 "${SCENARIOS[@]}"
 	part busted "$TOP/harness/busted/busted.sh" -g "${BUSTED[@]}"
 	part demo vm demo -t 300
 }
@@ -104,15 +103,15 @@ rm -f "$logs"/*.status
 # The kernel of the VM is built.
 export KLP_BUILT=$BUILD/$LINE
 set -m
-on_the_host >"$logs/on-the-host" 2>&1 &
-host=$!
+lane_2 >"$logs/lane-2" 2>&1 &
+other=$!
 set +m
-trap 'kill -- -$host 2>/dev/null' EXIT
-in_the_vm
-wait "$host" || :
+trap 'kill -- -$other 2>/dev/null' EXIT
+lane_1
+wait "$other" || :
 trap - EXIT
-cat "$logs/on-the-host"
-for name in check litmus kunit harness selftests million stock-livepatches torture busted demo; do
+cat "$logs/lane-2"
+for name in selftests kunit stock-livepatches torture check litmus harness million busted demo; do
 	tally "$name" "$logs/$name.tap" "$(cat "$logs/$name.status" 2>/dev/null || echo 1)"
 done
 
