@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> source.sh
+# Usage: KERNEL=<line> source.sh [TREE...]
 #
 # Fetches Debian's linux-source package of the line, from this machine's own
-# suites or from others on the same mirror, and unpacks it, pristine, to
-# build/<line>/stock and, overlaid with the slice, to build/<line>/src.
+# suites or from others on the same mirror, and unpacks it to build/<line>/<TREE>:
+# "stock" is pristine, one that begins with "src" is overlaid with the slice. By
+# default, "src".
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -45,15 +46,25 @@ unpack()
 	mv "$dir/$1.part" "$dir/$1"
 }
 
-# A changed glue cannot be put over the old one.
-glue=$(sha256sum <"$TOP/harness/overlay/glue.patch")
-if [[ -d $dir/src && $(cat "$dir/src.glue" 2>/dev/null) != "$glue" ]]; then
-	rm -rf "$dir/src"
-fi
+# overlaid(directory): the source with the slice
+overlaid()
+{
+	local glue
+
+	# A changed glue cannot be put over the old one.
+	glue=$(sha256sum <"$TOP/harness/overlay/glue.patch")
+	if [[ -d $dir/$1 && $(cat "$dir/$1.glue" 2>/dev/null) != "$glue" ]]; then
+		rm -rf "${dir:?}/$1"
+	fi
+	unpack "$1"
+	"$TOP/harness/overlay/overlay.sh" "$dir/$1"
+	echo "$glue" >"$dir/$1.glue"
+}
+
 for tree in "${@:-src}"; do
-	unpack "$tree"
+	case $tree in
+	stock) unpack stock ;;
+	src*) overlaid "$tree" ;;
+	*) die "no such tree: '$tree'; there are: stock, src, src-..." ;;
+	esac
 done
-if [[ -d $dir/src ]]; then
-	"$TOP/harness/overlay/overlay.sh" "$dir/src"
-	echo "$glue" >"$dir/src.glue"
-fi
