@@ -9,7 +9,7 @@
  * Choose this way when the missing field is a yes or no. Absent must be the
  * answer that is safe for any parent that the livepatch knows nothing about.
  * The answer can be withdrawn from all parents in one call, without a list of
- * them; that walks the whole store, so not on a hot path.
+ * them; that takes time for each variable of the id, so not on a hot path.
  *
  * This one declares nothing and makes the plain calls, as every livepatch did
  * before there were declarations; livepatch-shadow-lifetime has one. What a plain

@@ -40,7 +40,8 @@ MODULE_PARM_DESC(freed, "variables that are gone again");
 /*
  * A task that is not patched frees sockets without their variables, and the next
  * sockets at these addresses would get them. So none is attached before all tasks
- * are patched, and none is used after the first one is not patched any more.
+ * are patched, and none is used after the first one is not patched any more, not
+ * even if disabling is reversed then: there is no counting until the next enabling.
  * Those of a livepatch that is being replaced are in order, as both free them.
  */
 static enum {
@@ -140,7 +141,8 @@ static void counted_sock_show_fdinfo(struct seq_file *m, struct file *f)
 
 static void all_patched(struct klp_object *obj)
 {
-	WRITE_ONCE(stage, HERE);
+	if (stage == COMING)
+		WRITE_ONCE(stage, HERE);
 }
 
 static void some_unpatched(struct klp_object *obj)

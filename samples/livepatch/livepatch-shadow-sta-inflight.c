@@ -10,7 +10,8 @@
  *   # modprobe livepatch-shadow-sta-inflight
  *   # grep -r . /sys/module/livepatch_shadow_sta_inflight/parameters
  *
- * Fits Linux 6.1, with mac80211 as a module; GPL-2.0 as livepatch-shadow-sta.h.
+ * Fits Linux 6.1 with mac80211 as a module and KPROBES, without X86_KERNEL_IBT;
+ * GPL-2.0 as livepatch-shadow-sta.h.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

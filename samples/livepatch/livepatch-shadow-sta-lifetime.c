@@ -3,14 +3,15 @@
  * A lock for every station of mac80211 that is still to come.
  *
  * It is there before anybody else can see the station, and goes with it. A station
- * that is older than the livepatch has none, and keeps the fault that is described
- * in livepatch-shadow-sta.h.
+ * that is older, or was born while tasks were being patched, has none, and keeps the
+ * fault that is described in livepatch-shadow-sta.h.
  *
  *   # modprobe livepatch-shadow-sta-lifetime
  *   # iw dev wlan0 station dump | grep -c Station
  *   # grep -r . /sys/module/livepatch_shadow_sta_lifetime/parameters
  *
- * Fits Linux 6.1, with mac80211 as a module; GPL-2.0 as livepatch-shadow-sta.h.
+ * Fits Linux 6.1 with mac80211 as a module and KPROBES, without X86_KERNEL_IBT;
+ * GPL-2.0 as livepatch-shadow-sta.h.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -26,6 +27,8 @@ static struct sta_info *with_lock(struct sta_info *sta, gfp_t gfp)
 	if (!sta || !READ_ONCE(all_patched))
 		return sta;
 
+	/* One that was left behind. */
+	klp_shadow_var_free(sta, sta_lock);
 	if (!klp_shadow_var_alloc(sta, sta_lock, gfp, NULL)) {
 		mended_sta_info_free(sta->local, sta);
 		return NULL;

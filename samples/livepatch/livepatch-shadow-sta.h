@@ -98,7 +98,8 @@ static spinlock_t *sta_lock_of(struct sta_info *sta);
 /*
  * A task that is not patched frees stations without their variables. So none is
  * added unless all tasks are patched. One that is left behind when the livepatch
- * goes does no harm: a lock that nobody holds says nothing of its station.
+ * goes, or stays after all, does no harm: a lock that nobody holds says nothing of
+ * its station.
  */
 static bool all_patched;
 

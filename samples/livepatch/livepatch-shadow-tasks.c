@@ -14,8 +14,8 @@
  * attached when every task runs patched functions, so that none is forked or
  * exits behind the livepatch's back.
  *
- * Fits Linux 6.1, without UCLAMP_TASK and DEBUG_CREDENTIALS. The patched functions
- * are the kernel's own, of kernel/sched/core.c, kernel/cred.c and
+ * Fits Linux 6.1 with CPUSETS, without UCLAMP_TASK and DEBUG_CREDENTIALS. The patched
+ * functions are the kernel's own, of kernel/sched/core.c, kernel/cred.c and
  * kernel/cgroup/cpuset.c, hence GPL-2.0.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
