@@ -3,7 +3,7 @@
  * Shadow variables: fields kept beside a structure instead of inside it.
  *
  * Livepatches include <linux/livepatch.h>, which brings this header in. The
- * calls are described where they are defined, in kernel/livepatch/shadow.c,
+ * calls are described where they are defined, here and in kernel/livepatch/shadow*.c,
  * the promises G1 ... G16 in Documentation/livepatch/shadow-vars.rst.
  */
 #ifndef _LINUX_LIVEPATCH_SHADOW_H
@@ -116,7 +116,7 @@ struct klp_shadow_type {
 
 /**
  * DECLARE_KLP_SHADOW() - make a declaration known in another source file
- * @_name:	name of the declaration
+ * @_name:	name of the declaration, shared or not
  * @_type:	C type of the data
  */
 #define DECLARE_KLP_SHADOW(_name, _type)			\

@@ -2,8 +2,9 @@
 /*
  * Shadow variables: a store that maps <parent pointer, id> to data.
  *
- * This file keeps the promises of the interface; shadow_table.c finds, links
- * and unlinks, shadow_id.c knows which variables an id has. The promises have
+ * This file has the five calls; shadow_table.c finds, links and unlinks,
+ * shadow_id.c knows which variables an id has, shadow_move.c moves them, and
+ * shadow_type.c has them live as long as they are declared. The promises have
  * labels, G1 ... G16, which are spelled out in
  * Documentation/livepatch/shadow-vars.rst; a label in a comment here says that
  * the code below it is what keeps that promise. Names in brackets are those of

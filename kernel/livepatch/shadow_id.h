@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* All variables of an id, as kernel/livepatch/shadow.c sees them. */
+/* All variables of an id. */
 #ifndef _LIVEPATCH_SHADOW_ID_H
 #define _LIVEPATCH_SHADOW_ID_H
 
