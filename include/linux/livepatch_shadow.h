@@ -42,7 +42,8 @@ typedef void (*klp_shadow_dtor_t)(void *obj, void *shadow_data);
  * @shadow_data:	the variable's data, as the destructor has left it
  *
  * Context: Process context, may sleep. A grace period after the removal: no
- * lookup can still have the data.
+ * lookup can still have the data. May make all calls, but must not add a variable
+ * that its livepatch declares, as nobody may be left to free it.
  */
 typedef void (*klp_shadow_release_t)(void *obj, void *shadow_data);
 
@@ -99,12 +100,15 @@ struct klp_shadow_type {
 	klp_shadow_convert_t convert;
 	/* private: */
 	/*
-	 * The declaration whose variables wait for @convert, or NULL. Written with
-	 * klp_shadow_lock held; read by accessors without it.
+	 * The declaration whose variables wait for @convert, or that has taken the
+	 * variables @away, or NULL. Written with klp_shadow_lock held; read by
+	 * accessors without it.
 	 */
 	struct klp_shadow_type *from;
 	/* Those that do not wait any more have been converted; under klp_shadow_lock. */
 	bool converting;
+	/* By a livepatch that replaces this one; guarded by klp_shadow_lock. */
+	bool away;
 	/* The shared instance is by this declaration; guarded by klp_shadow_users_lock. */
 	bool built;
 };

@@ -13,8 +13,9 @@
 /*
  * Serializes all writers of the store, the constructors and the destructors.
  * Lookups do not take it. Inside it are only the locks that constructors and
- * destructors take. It is a spinlock_t: destructors of existing livepatches call kfree(), which must not
- * be done under a raw spinlock where spinlocks sleep (PREEMPT_RT).
+ * destructors take. It is a spinlock_t: destructors of existing livepatches call
+ * kfree(), which must not be done under a raw spinlock where spinlocks sleep
+ * (PREEMPT_RT).
  */
 extern spinlock_t klp_shadow_lock;
 

@@ -81,9 +81,7 @@ static int klp_shadow_convert(struct klp_shadow_type *type, struct klp_shadow *o
 	shadow->obj = old->obj;
 	shadow->id = old->id;
 	klp_shadow_id_link(of_id, shadow);
-	/* Before the old one goes: at no moment is there none. */
-	klp_shadow_table_add(shadow);
-	klp_shadow_entry_del(entry, dead);
+	klp_shadow_entry_replace(entry, shadow, dead);
 	*new = NULL;
 
 	return 0;

@@ -1269,6 +1269,52 @@ static void table_collisions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, wrong, 0U);
 }
 
+/* Whichever of a chain another one takes the place of, all are found, that one too. */
+static void table_replace(struct kunit *test)
+{
+	struct klp_shadow_table *smallest = empty_table(test, ilog2(SMALLEST));
+	struct klp_shadow *old[3], *new[3];
+	unsigned int i, k, wrong = 0;
+	unsigned long parent;
+
+	KUNIT_ASSERT_TRUE(test, chains_become(SMALLEST));
+	for (i = 0, parent = 0; i < ARRAY_SIZE(old); parent++) {
+		void *data;
+
+		if (chain_of(smallest, parent, ID) != chain_of(smallest, 0, ID))
+			continue;
+		data = klp_shadow_alloc((void *)parent, ID, 8, GFP_KERNEL, NULL, NULL);
+		KUNIT_ASSERT_NOT_NULL(test, data);
+		old[i] = container_of(data, struct klp_shadow, data);
+		new[i] = kunit_kzalloc(test, sizeof(*new[i]) + 8, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, new[i]);
+		new[i]->obj = old[i]->obj;
+		new[i]->id = ID;
+		new[i]->not_alias = old[i]->not_alias;
+		i++;
+	}
+	spin_lock_irq(&klp_shadow_lock);
+	for (i = 0; i < ARRAY_SIZE(old); i++) {
+		struct hlist_nulls_node *next = old[i]->node.next;
+
+		klp_shadow_table_replace(old[i], new[i]);
+		/* A lookup may stand on it. */
+		wrong += old[i]->node.next != next || new[i]->node.next != next;
+		wrong += !hlist_nulls_unhashed(&old[i]->node);
+		for (k = 0; k < ARRAY_SIZE(old); k++)
+			wrong += klp_shadow_table_find(old[k]->obj, ID) !=
+				 (k <= i ? new[k] : old[k]);
+	}
+	/* And back, for they are still in the list of their id. */
+	for (i = 0; i < ARRAY_SIZE(old); i++)
+		klp_shadow_table_replace(new[i], old[i]);
+	spin_unlock_irq(&klp_shadow_lock);
+	KUNIT_EXPECT_EQ(test, wrong, 0U);
+	klp_shadow_free_all(ID, NULL);
+	/* Lookups may stand on those that have been there meanwhile. */
+	synchronize_rcu();
+}
+
 /* The longest chain when so many variables, as many as chains, are put into it. */
 static unsigned int longest(struct klp_shadow_table *table,
 			    void (*nth)(unsigned long n, unsigned long arg, unsigned long *parent,
@@ -1497,6 +1543,7 @@ static struct kunit_case klp_shadow_cases[] = {
 	KUNIT_CASE(g11_nth_allocation_fails),
 	KUNIT_CASE(g11_resize_fails),
 	KUNIT_CASE(table_collisions),
+	KUNIT_CASE(table_replace),
 	KUNIT_CASE(table_spreads_strides),
 	KUNIT_CASE(table_grows_and_shrinks),
 	KUNIT_CASE(table_lookups_during_moves),

@@ -38,6 +38,18 @@ struct klp_shadow *klp_shadow_entry(struct klp_shadow *shadow)
 	       klp_shadow_table_find(shadow->obj, shadow->id) : shadow;
 }
 
+/* @entry has left the table: to @dead if it is an alias. */
+static void klp_shadow_entry_dead(struct klp_shadow *entry, struct klp_shadow_dead *dead)
+{
+	struct klp_shadow_alias *alias;
+
+	if (klp_shadow_resolve(entry) == entry)
+		return;
+	alias = container_of(entry, struct klp_shadow_alias, entry);
+	alias->rcu.next = dead->aliases;
+	dead->aliases = &alias->rcu;
+}
+
 /**
  * klp_shadow_entry_del() - hide a variable from lookups that begin from now on
  * @entry:	what stands for it in the table
@@ -47,16 +59,29 @@ struct klp_shadow *klp_shadow_entry(struct klp_shadow *shadow)
  */
 void klp_shadow_entry_del(struct klp_shadow *entry, struct klp_shadow_dead *dead)
 {
-	struct klp_shadow_alias *alias;
-
 	lockdep_assert_held(&klp_shadow_lock);
 
 	klp_shadow_table_del(entry);
-	if (klp_shadow_resolve(entry) == entry)
-		return;
-	alias = container_of(entry, struct klp_shadow_alias, entry);
-	alias->rcu.next = dead->aliases;
-	dead->aliases = &alias->rcu;
+	klp_shadow_entry_dead(entry, dead);
+}
+
+/**
+ * klp_shadow_entry_replace() - have lookups find another variable of the same pair
+ * @entry:	what stands for the old one in the table
+ * @new:	complete variable, not in the table
+ * @dead:	gets @entry if it is an alias
+ *
+ * At no moment do lookups find none.
+ *
+ * Context: klp_shadow_lock held.
+ */
+void klp_shadow_entry_replace(struct klp_shadow *entry, struct klp_shadow *new,
+			      struct klp_shadow_dead *dead)
+{
+	lockdep_assert_held(&klp_shadow_lock);
+
+	klp_shadow_table_replace(entry, new);
+	klp_shadow_entry_dead(entry, dead);
 }
 
 /**

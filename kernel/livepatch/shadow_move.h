@@ -8,6 +8,9 @@
 struct klp_shadow *klp_shadow_entry(struct klp_shadow *shadow) __must_hold(&klp_shadow_lock);
 void klp_shadow_entry_del(struct klp_shadow *entry, struct klp_shadow_dead *dead)
 	__must_hold(&klp_shadow_lock);
+void klp_shadow_entry_replace(struct klp_shadow *entry, struct klp_shadow *new,
+			      struct klp_shadow_dead *dead)
+	__must_hold(&klp_shadow_lock);
 void klp_shadow_aliases_free(struct rcu_head *aliases);
 
 #endif /* _LIVEPATCH_SHADOW_MOVE_H */

@@ -25,7 +25,11 @@ static LLIST_HEAD(klp_shadow_released);
 /* Who has held it knows that what was on the list before has been released. */
 static DEFINE_MUTEX(klp_shadow_release_mutex);
 
-/* Apart from resizes, which must not wait for what others do in here. */
+/*
+ * Apart from resizes, which must not wait for what others do in here. Ordered, so that
+ * livepatches are put in the order in which they were given up: a releasing function of
+ * one that was replaced with a conversion still leads to the declaration of the next.
+ */
 struct workqueue_struct *klp_shadow_release_wq __ro_after_init;
 
 /**
@@ -87,7 +91,7 @@ void klp_shadow_release_later(struct klp_shadow *shadow, klp_shadow_release_t re
 
 static int __init klp_shadow_release_init(void)
 {
-	klp_shadow_release_wq = alloc_workqueue("klp_shadow_release", WQ_UNBOUND, 0);
+	klp_shadow_release_wq = alloc_ordered_workqueue("klp_shadow_release", 0);
 
 	return klp_shadow_release_wq ? 0 : -ENOMEM;
 }

@@ -198,6 +198,31 @@ void klp_shadow_table_del(struct klp_shadow *shadow)
 	klp_shadow_count_add(-1);
 }
 
+/**
+ * klp_shadow_table_replace() - put a variable in the place of another one
+ * @old:	variable in the table
+ * @new:	complete variable of the same pair, not in the table
+ *
+ * Lookups find the one or the other. Earlier ones may go on using @old until a grace
+ * period has passed; as a removed one, it goes on pointing to what comes after it.
+ *
+ * Context: klp_shadow_lock held.
+ */
+void klp_shadow_table_replace(struct klp_shadow *old, struct klp_shadow *new)
+{
+	struct hlist_nulls_node **pprev = old->node.pprev, *next = old->node.next;
+
+	lockdep_assert_held(&klp_shadow_lock);
+
+	new->node.next = next;
+	new->node.pprev = pprev;
+	/* As adding does, but in the middle of a chain. [add+get] */
+	smp_store_release(pprev, &new->node);
+	if (!is_a_nulls(next))
+		WRITE_ONCE(next->pprev, &new->node.next);
+	WRITE_ONCE(old->node.pprev, NULL);
+}
+
 /* === Resizing === */
 
 /*

@@ -100,6 +100,8 @@ static __always_inline struct klp_shadow *klp_shadow_resolve(struct klp_shadow *
 
 void klp_shadow_table_add(struct klp_shadow *shadow) __must_hold(&klp_shadow_lock);
 void klp_shadow_table_del(struct klp_shadow *shadow) __must_hold(&klp_shadow_lock);
+void klp_shadow_table_replace(struct klp_shadow *old, struct klp_shadow *new)
+	__must_hold(&klp_shadow_lock);
 
 /* After dropping klp_shadow_lock, when something was added or removed. */
 void klp_shadow_table_resize_if_wanted(void);

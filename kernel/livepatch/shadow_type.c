@@ -87,14 +87,18 @@ static struct klp_shadow_type *klp_shadow_latest_type(unsigned long id)
 /* === Freeing === */
 
 /*
- * Which declaration a variable belongs to, now that the latest is @type: it may
- * wait for a conversion.
+ * Which declaration a variable belongs to, to one who has @type: not to that when a
+ * conversion takes all variables away from it, and to the one before while it waits
+ * for its own.
  */
 static struct klp_shadow_type *klp_shadow_type_of(struct klp_shadow_type *type,
 						  struct klp_shadow *shadow)
 	__must_hold(&klp_shadow_lock)
 {
 	lockdep_assert_held(&klp_shadow_lock);
+
+	while (type->away)
+		type = type->from;
 
 	return type->from && (!type->converting || klp_shadow_id_waits(shadow)) ?
 	       type->from : type;
@@ -237,6 +241,7 @@ static void klp_shadow_wait_for_conversion(struct klp_shadow_user *user)
 		/* Nobody uses the accessors of @type yet. */
 		type->from = latest;
 		type->converting = false;
+		type->away = false;
 		type->built = false;
 		spin_unlock_irq(&klp_shadow_lock);
 	}
@@ -264,6 +269,7 @@ static void klp_shadow_convert_away(struct klp_shadow_user *user, struct klp_sha
 	if (!old || old == type)
 		return;
 	spin_lock_irq(&klp_shadow_lock);
+	old->away = true;
 	WRITE_ONCE(old->from, type);
 	spin_unlock_irq(&klp_shadow_lock);
 }
@@ -279,6 +285,11 @@ static void klp_shadow_convert_type(struct klp_shadow_type *type, struct klp_sha
 
 	lockdep_assert_held(&klp_shadow_users_lock);
 
+	/* Destructors and releasing functions of the old livepatches may look, or free. */
+	klp_shadow_convert_away(gone, type);
+	list_for_each_entry(other, &klp_shadow_users, list)
+		klp_shadow_convert_away(other, type);
+
 	klp_shadow_convert_all(type, &result);
 	pr_info("%lu shadow variables '%s' of '%s' converted from %zu to %zu bytes\n",
 		result.done, type->name, user->mod->name, old_size, type->size);
@@ -286,11 +297,6 @@ static void klp_shadow_convert_type(struct klp_shadow_type *type, struct klp_sha
 		pr_warn("%lu shadow variables '%s' of '%s' freed, their conversion failed: %d\n",
 			result.failed, type->name, user->mod->name, result.err);
 	klp_shadow_share(type);
-
-	/* Destructors and releasing functions that are still to come may look. */
-	klp_shadow_convert_away(gone, type);
-	list_for_each_entry(other, &klp_shadow_users, list)
-		klp_shadow_convert_away(other, type);
 }
 
 static void klp_shadow_put(struct work_struct *work)
@@ -533,8 +539,13 @@ static int klp_shadow_module_event(struct notifier_block *nb, unsigned long even
 	return NOTIFY_OK;
 }
 
+/*
+ * First of all: when another one refuses a module that is coming, only those before
+ * it are told that the module goes.
+ */
 static struct notifier_block klp_shadow_module_nb = {
 	.notifier_call = klp_shadow_module_event,
+	.priority = INT_MAX,
 };
 
 static int __init klp_shadow_type_init(void)

@@ -48,6 +48,7 @@ static struct {
 	unsigned int wrong;
 	unsigned int fail;	/* conversions of multiples fail; none if 0 */
 	int err;		/* of the constructor of shared state */
+	struct klp_shadow_type *none;	/* its accessors find nothing */
 } calls;
 
 static void note_dtor(void *obj, void *shadow_data)
@@ -55,6 +56,7 @@ static void note_dtor(void *obj, void *shadow_data)
 	struct small *small = shadow_data;
 
 	calls.wrong += obj != &parents[small->n] || !irqs_disabled();
+	calls.wrong += calls.none && klp_shadow_type_get(&parents[1], calls.none);
 	calls.dtors++;
 }
 
@@ -495,7 +497,10 @@ static void g16_what_fails_is_freed(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
 	calls.fail = 4;
+	/* The old destructor must not take what is converted already for its own. */
+	calls.none = &a;
 	give_up(&mod_a, false);
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_get(&parents[1], &b));
 	KUNIT_EXPECT_EQ(test, count(), MANY * 3 / 4U);
 	KUNIT_EXPECT_EQ(test, calls.dtors, MANY / 4U);
 	KUNIT_EXPECT_EQ(test, calls.releases, MANY / 4U);
@@ -579,7 +584,8 @@ static void drop(void *unused, unsigned long call_site, const void *ptr, size_t 
 	dropping = type;
 }
 
-static void g16_some_go_meanwhile(struct kunit *test)
+/* By code of the new livepatch, or by a releasing function of the old one. */
+static void some_go_meanwhile(struct kunit *test, bool by_old)
 {
 	struct klp_shadow_type a = SMALL("var"), b = LARGE("var");
 
@@ -587,17 +593,28 @@ static void g16_some_go_meanwhile(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
 	dropped = 0;
-	dropping = &b;
+	dropping = by_old ? &a : &b;
 	give_up(&mod_a, false);
 	dropping = NULL;
 	KUNIT_EXPECT_EQ(test, dropped, 20U);
 	KUNIT_EXPECT_EQ(test, count(), MANY - dropped);
 	KUNIT_EXPECT_GT(test, calls.dtors, 0U);
+	KUNIT_EXPECT_GT(test, calls.large_dtors, 0U);
 	KUNIT_EXPECT_EQ(test, calls.dtors + calls.large_dtors, dropped);
 	KUNIT_EXPECT_EQ(test, calls.releases, calls.dtors);
 	give_up(&mod_b, false);
 	KUNIT_EXPECT_EQ(test, calls.dtors + calls.large_dtors, (unsigned int)MANY);
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+static void g16_some_go_meanwhile(struct kunit *test)
+{
+	some_go_meanwhile(test, false);
+}
+
+static void g16_old_code_frees_some_meanwhile(struct kunit *test)
+{
+	some_go_meanwhile(test, true);
 }
 
 static void g16_others_come_and_go_meanwhile(struct kunit *test)
@@ -642,6 +659,7 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g16_no_memory),
 	KUNIT_CASE(g16_shared),
 	KUNIT_CASE(g16_some_go_meanwhile),
+	KUNIT_CASE(g16_old_code_frees_some_meanwhile),
 	KUNIT_CASE(g16_others_come_and_go_meanwhile),
 	{}
 };
