@@ -45,12 +45,13 @@ meanwhile_failslab()
 	echo 0 >$dir/probability
 }
 
-# meanwhile_kcsan(): have it report what happens in our functions, and only that
+# meanwhile_kcsan(): have it report what happens in our functions, those of a copy of the
+# store among them, and only that
 meanwhile_kcsan()
 {
 	local function file=/sys/kernel/debug/kcsan
 
-	sed -nE 's/^[^ ]* [tT] ((klp_shadow|torture)[^[:space:]]*).*/\1/p' /proc/kallsyms |
+	sed -nE 's/^[^ ]* [tT] ((klp_shadow|copy_shadow|torture)[^[:space:]]*).*/\1/p' /proc/kallsyms |
 		while read -r function; do
 			echo "!$function" >$file
 		done
