@@ -170,6 +170,7 @@ refuses "rootfs: no package mirror" 'no Debian mirror' \
 passes "litmus: no package mirror: skipped" \
 	env APT_CONFIG="$work/apt.conf" KERNEL=6.12 "$work/copy/harness/litmus.sh" "$shadow/add+get.litmus"
 refuses "source: not a line" 'not a kernel line' env KERNEL=latest "$TOP/harness/source.sh"
+refuses "source: no such tree" "no such tree: 'sauce'" "$TOP/harness/source.sh" sauce
 refuses "vm: no kernel built" "no kernel in .*'make kernel" \
 	env KERNEL=9.9 "$TOP/harness/vm/vm.sh" "$TOP/harness/vm/jobs/nothing.sh"
 refuses "check: no such check" "no check 'typos'" "$TOP/harness/check.sh" typos
