@@ -31,8 +31,9 @@ meanwhile_failslab()
 	echo N >$dir/ignore-gfp-wait
 	echo 0 >$dir/verbose
 	echo -1 >$dir/times
-	echo 20 >$dir/probability
+	# Before anything fails: otherwise this script would.
 	echo Y >$dir/task-filter
+	echo 20 >$dir/probability
 	while [[ ! -e /tmp/over ]]; do
 		for comm in /proc/[0-9]*/comm; do
 			read -r name 2>/dev/null <"$comm" || continue
