@@ -88,7 +88,7 @@ install_for_vm()
 	{
 		kmake INSTALL_MOD_PATH="$to" INSTALL_MOD_STRIP=1 modules_install
 		kmake headers
-		make -C "$src/tools/testing/selftests" TARGETS=livepatch KDIR="$obj" \
+		make -C "$src/tools/testing/selftests" O="$obj" TARGETS=livepatch KDIR="$obj" \
 			KHDR_INCLUDES="-isystem $obj/usr/include" \
 			INSTALL_PATH="$to/selftests" install
 	} >>"$log" 2>&1 || die "installing failed: $(grep -m 1 -E 'error:|Error |\*\*\*' "$log"); see $log"
