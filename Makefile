@@ -18,6 +18,7 @@ help:
 	@echo 'make torture              all calls at once; SCENARIOS="..."|all, SECONDS=<n> for each'
 	@echo 'make real                 livepatches of tasks, sockets, mac80211; TESTS="socks ..." chooses'
 	@echo 'make real-busted          the same ones broken, which the tests must notice'
+	@echo 'make real-cost            what a variable costs a TCP segment, beside the kernel'\''s own store'
 	@echo 'make klp-build            a livepatch by the kernel'\''s own klp-build, Linux 7.3'
 	@echo 'make busted               broken stores that the tests must notice'
 	@echo 'make coverage             which lines of the store its tests reach'
@@ -74,6 +75,9 @@ real: setup
 real-busted: setup
 	@harness/real/real.sh -b $(TESTS)
 
+real-cost: setup
+	@harness/real/cost.sh
+
 klp-build: setup
 	@harness/setup.sh gawk libxxhash-dev patchutils
 	@harness/klp-build/klp-build.sh
@@ -100,5 +104,5 @@ overlay:
 clean:
 	@rm -rf build
 
-.PHONY: help setup kernel demo test check compile litmus kunit kunit-vm torture real real-busted klp-build busted \
-	coverage docs bench bench-vm shell overlay clean
+.PHONY: help setup kernel demo test check compile litmus kunit kunit-vm torture real real-busted \
+	real-cost klp-build busted coverage docs bench bench-vm shell overlay clean

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# In the VM: what a TCP segment costs without a livepatch, with one that has no
+# variables ("none"), with the kernel's own store ("stock") and with ours; for
+# numbers of sockets that all have a variable. CSV: sockets, store, and the
+# median of so many nanoseconds for each segment, in an order that goes round.
+
+SIZES=(2000 20000 50000)
+ROUNDS=5
+SEGMENTS=20000
+tool=/payload/selftests/livepatch/test_shadow_socks
+
+sysctl -q kernel.panic_on_warn=1
+
+# socks(command): its answer, which must be one of success
+socks()
+{
+	echo "$1" >&"${SOCKS[1]}"
+	read -r -u "${SOCKS[0]}" answer
+	[[ $answer == "ok "* ]] || { echo "not ok: $1: $answer"; exit 1; }
+	answer=${answer#ok }
+}
+
+# store(name): load the livepatch that has it, if any, and time it
+store()
+{
+	local module='' patch
+
+	case $1 in
+	none|stock) module=/payload/real/livepatch-shadow-socks-$1.ko ;;
+	ours) module=$(modinfo -n livepatch-shadow-socks) ;;
+	esac
+	if [[ $module ]]; then
+		patch=$(basename "$module" .ko)
+		patch=/sys/kernel/livepatch/${patch//-/_}
+		insmod "$module" || exit 1
+		until [[ $(<"$patch/transition") == 0 ]]; do
+			sleep 0.1
+		done
+	fi
+	# All variables are attached, and caches are warm.
+	socks "echo 1"
+	socks "time $((SEGMENTS / 10))"
+	socks "time $SEGMENTS"
+	times[$1]+=" $answer"
+	if [[ $module ]]; then
+		echo 0 >"$patch/enabled"
+		while [[ -e $patch ]]; do
+			sleep 0.1
+		done
+		rmmod "${patch##*/}" || exit 1
+	fi
+}
+
+echo "sockets,store,ns per segment"
+stores=(unpatched none stock ours)
+for size in "${SIZES[@]}"; do
+	coproc SOCKS { exec $tool $((size / 2)); }
+	socks open
+	declare -A times=()
+	for ((round = 0; round < ROUNDS; round++)); do
+		for ((i = 0; i < 4; i++)); do
+			store "${stores[(i + round) % 4]}"
+		done
+	done
+	for store in "${stores[@]}"; do
+		# shellcheck disable=SC2086  # numbers
+		echo "$size,$store,$(printf '%s\n' ${times[$store]} | sort -n | sed -n $(((ROUNDS + 1) / 2))p)"
+	done
+	socks "close $size"
+	kill "$SOCKS_PID"
+	wait "$SOCKS_PID" 2>/dev/null
+done
+exit 0
