@@ -4,7 +4,7 @@
 #
 # Boots a kernel that is built, has it run the KUnit suite, and then JOB, if one is
 # given. TAP of the suite on the standard output. Succeeds if all tests do, and
-# vm.sh, whose options it takes, says so as well.
+# vm.sh, which gets the arguments, says so as well.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -12,15 +12,9 @@
 set_line
 export KERNEL=$LINE
 set_dir
-options=(-t 300)
-if [[ ${1:-} == -t ]]; then
-	options=(-t "$2")
-	shift 2
-fi
-job=${1:-$TOP/harness/vm/jobs/nothing.sh}
 log=$DIR/logs/kunit-vm
 status=0
-VM_LOG=$log "$TOP/harness/vm/vm.sh" "${options[@]}" -a kunit.enable=1 "$job" || status=1
+VM_LOG=$log "$TOP/harness/vm/vm.sh" -t 300 -a kunit.enable=1 "${@:-$TOP/harness/vm/jobs/nothing.sh}" || status=1
 # What comes after the boot, the VM has looked at itself, and knows what JOB provokes.
 awk -f "$TOP/harness/kunit.awk" <(sed '/ as init process/q' "$log.console") || status=1
 ((status == 0)) || die "not all is well; the console is in $log.console"
