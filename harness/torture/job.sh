@@ -46,18 +46,22 @@ meanwhile_failslab()
 	echo 0 >$dir/probability
 }
 
-# meanwhile_kcsan(): have it report what happens in our functions, those of a copy of the
-# store among them, and only that
+# meanwhile_kcsan(): have it report what happens between our functions, those of a copy
+# of the store among them, and with the allocator's that free, and only that
 meanwhile_kcsan()
 {
-	local function file=/sys/kernel/debug/kcsan
+	local functions function file=/sys/kernel/debug/kcsan
 
-	sed -nE 's/^[^ ]* [tT] ((klp_shadow|copy_shadow|torture)[^[:space:]]*).*/\1/p' /proc/kallsyms |
-		while read -r function; do
-			echo "!$function" >$file
-		done
-	echo whitelist >$file
-	echo on >$file
+	# With the module's name, or a copy's are taken for those of the kernel's store.
+	functions=$(awk '$2 ~ /[tT]/ && $3 ~ /^(klp_shadow|copy_shadow|torture|kfree|_*kmem_cache_free|slab_free)/ {
+		gsub(/[][]/, "", $4)
+		print ($4 ? $4 ":" : "") $3
+	}' /proc/kallsyms)
+	[[ $functions == *shadow_torture:torture_* ]] || exit
+	for function in $functions; do
+		echo "!$function" >$file || exit
+	done
+	echo whitelist >$file && echo on >$file
 }
 
 verdict()
