@@ -47,7 +47,7 @@ test: setup
 	@harness/test.sh
 
 check: setup
-	@harness/setup.sh clang coccinelle
+	@harness/setup.sh clang coccinelle ocaml
 	@harness/check.sh $(CHECKS)
 
 compile: setup
