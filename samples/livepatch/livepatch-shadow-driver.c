@@ -89,7 +89,7 @@ static int note_open(struct inode *inode, struct file *file)
 	if (!file->private_data)
 		return -ENOMEM;
 
-	return nonseekable_open(inode, file);
+	return stream_open(inode, file);
 }
 
 static int note_release(struct inode *inode, struct file *file)
