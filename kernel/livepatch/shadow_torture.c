@@ -914,7 +914,11 @@ static void torture_caller(struct torture_thread *self)
 		after = torture_random(&self->rnd, nr_cpu_ids);
 		/* A processor that is going offline meanwhile refuses. */
 		cpu = cpumask_next(after - 1, cpu_online_mask);
-		if (cpu >= nr_cpu_ids || cpu == raw_smp_processor_id())
+		/*
+		 * An idle processor may make the call in its idle loop, where PREEMPT_RT
+		 * does not want soft interrupts to be raised.
+		 */
+		if (self->soft || cpu >= nr_cpu_ids || cpu == raw_smp_processor_id())
 			irq_work_queue(&self->irq);
 		else
 			smp_call_function_single(cpu, torture_hard_irq, self, true);
