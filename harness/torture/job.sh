@@ -80,11 +80,15 @@ for word in "${words[@]}"; do
 done
 insmod "$module" "${parameters[@]}" || exit
 $meanwhile &
-until verdict; do
-	sleep 1
-done
+other=$!
+# Nothing is started until the verdict comes: it might find no memory.
+mkfifo /tmp/log
+dmesg --follow >/tmp/log &
+grep -q 'shadow_torture: \(SUCCESS\|FAILURE\)' /tmp/log || exit
+kill $!
+verdict
 touch /tmp/over
-wait $! || exit
+wait $other || exit
 dmesg | sed -n 's/.*shadow_torture: \(mistake\|[0-9]* s,\)/\1/p' | tail -n 20
 [[ -e $copy ]] || rmmod shadow_torture || exit
 verdict | grep -q SUCCESS

@@ -369,6 +369,12 @@ static void torture_dtor(void *obj, void *shadow_data)
 	atomic_long_inc(&torture_destroyed);
 }
 
+/* Where memory is short, nobody is to be killed for it. */
+static gfp_t torture_gfp(void)
+{
+	return may_fail ? GFP_KERNEL | __GFP_NORETRY : GFP_KERNEL;
+}
+
 /* Add one that does not exist, by one call or the other. */
 static struct torture_var *torture_add(void *obj, unsigned long id, unsigned long gen, gfp_t gfp,
 				       struct rnd_state *rnd)
@@ -692,7 +698,8 @@ static void torture_writer(struct torture_thread *self)
 {
 	set_user_nice(current, MAX_NICE);
 	while (!READ_ONCE(torture_stop)) {
-		torture_write(torture_random(&self->rnd, 2) ? GFP_KERNEL : GFP_ATOMIC, &self->rnd);
+		torture_write(torture_random(&self->rnd, 2) ? torture_gfp() : GFP_ATOMIC,
+			      &self->rnd);
 		if (!torture_random(&self->rnd, 64))
 			torture_private(self, &self->rnd);
 		torture_delay(&self->rnd, 4);
@@ -775,7 +782,7 @@ static void torture_racer(struct torture_thread *self)
 			birth.ctors = &race_ctors[key];
 			race_vars[self->nr * RACE_KEYS + key] =
 				klp_shadow_get_or_alloc(&race_objs[key], ID_RACE,
-							torture_size(birth.gen), GFP_KERNEL,
+							torture_size(birth.gen), torture_gfp(),
 							torture_ctor, &birth);
 		}
 		torture_meet(&nth);
@@ -830,16 +837,14 @@ static void torture_drain(struct torture_thread *self, unsigned long n, bool gap
 
 static void torture_filler(struct torture_thread *self)
 {
-	/* Where memory is short, only what is there for the asking. */
-	gfp_t gfp = may_fail ? GFP_NOWAIT : GFP_KERNEL;
-
 	while (!READ_ONCE(torture_stop)) {
 		unsigned long n, added = 0;
 		unsigned int failed = 0;
 
 		fill_destroyed = 0;
 		for (n = 0; n < fill && failed < 100 && !READ_ONCE(torture_stop); n++) {
-			if (torture_add(torture_fill_obj(n), ID_FILL, n, gfp, &self->rnd)) {
+			if (torture_add(torture_fill_obj(n), ID_FILL, n, torture_gfp(),
+					&self->rnd)) {
 				added++;
 				failed = 0;
 			} else {
