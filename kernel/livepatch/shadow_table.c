@@ -117,6 +117,7 @@ static struct klp_shadow_table *klp_shadow_newest_table(void)
 	table = rcu_dereference_protected(klp_shadow_table, lockdep_is_held(&klp_shadow_lock));
 	future = rcu_dereference_protected(table->future, lockdep_is_held(&klp_shadow_lock));
 
+	/* While a resize goes on, the one that it moves to. [resize-add+get] */
 	return future ?: table;
 }
 
@@ -258,7 +259,11 @@ static struct hlist_nulls_node *klp_shadow_move_last(struct hlist_nulls_node *la
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	/* Not hlist_nulls_add_head_rcu(), which takes nobody to stand on it. */
+	/*
+	 * Not hlist_nulls_add_head_rcu(), which takes nobody to stand on it. What it is
+	 * linked to was added under the same lock, so that a lookup that stands on it
+	 * sees that whole. [resize-link+get]
+	 */
 	head = klp_shadow_chain_of(to, hlist_nulls_entry(last, struct klp_shadow, node));
 	first = head->first;
 	WRITE_ONCE(last->next, first);
@@ -338,6 +343,7 @@ static noinline struct klp_shadow_table *klp_shadow_table_new(unsigned int bits)
 
 	table->shift = 64 - bits;
 	RCU_INIT_POINTER(table->future, NULL);
+	/* No lookup sees the chains before the table is published. [resize-init+get] */
 	for (i = 0; i < BIT(bits); i++) {
 		table->chains[i].first = KLP_SHADOW_END(table);
 		if (!(i % 4096))
@@ -380,6 +386,10 @@ static void klp_shadow_resize(struct work_struct *work)
 			return;
 		}
 
+		/*
+		 * Its chains are initialised. What is added from now on goes there, and
+		 * lookups that begin after that see where. [resize-init+get, resize-add+get]
+		 */
 		spin_lock_irq(&klp_shadow_lock);
 		rcu_assign_pointer(from->future, to);
 		spin_unlock_irq(&klp_shadow_lock);
@@ -390,6 +400,7 @@ static void klp_shadow_resize(struct work_struct *work)
 			cond_resched();
 		} while (more);
 
+		/* Who begins there sees all that has been moved there. [resize-replace+get] */
 		spin_lock_irq(&klp_shadow_lock);
 		rcu_assign_pointer(klp_shadow_table, to);
 		spin_unlock_irq(&klp_shadow_lock);
