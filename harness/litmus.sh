@@ -5,7 +5,8 @@
 # The litmus tests, all of them without arguments, under the memory model of the
 # line: what herd7 observes must be the file's Result. One TAP line for each; a
 # failure comes with herd7's output and the command that shows it again. herd7 is
-# in sid only, and is skipped with a word where that cannot be had.
+# in sid only, and is skipped with a word where that cannot be had. Without arguments,
+# a test that has no broken twin, or a twin that has no test, is an error.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -17,6 +18,12 @@ tests=("$@")
 ((${#tests[@]})) || tests=("$TOP"/Documentation/litmus-tests/livepatch-shadow/*.litmus)
 for test in "${tests[@]}"; do
 	[[ -f $test ]] || die "no litmus test $test"
+	if [[ $test == *-broken.litmus ]]; then
+		twin=${test%-broken.litmus}.litmus
+	else
+		twin=${test%.litmus}-broken.litmus
+	fi
+	(($#)) || [[ -f $twin ]] || die "$test has no twin ${twin##*/} beside it: add one"
 done
 set_line
 sid=$BUILD/sid
