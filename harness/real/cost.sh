@@ -10,7 +10,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 set_line
-[[ $LINE == 6.1 ]] || die "the livepatch fits Linux 6.1 alone: KERNEL=6.1"
+[[ $LINE == 6.1 ]] || die "the livepatch fits Linux 6.1 alone: try KERNEL=6.1, on Debian 12, whose packages this uses"
 export KERNEL=$LINE VARIANT=cost
 set_dir
 src=$BUILD/$LINE/src
