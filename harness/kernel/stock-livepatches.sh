@@ -34,5 +34,5 @@ mkdir -p "$obj"
 	# There is no stock kernel to take the list of symbols from.
 	make -C "$dir/stock" O="$obj" ARCH=x86_64 M="$out" KBUILD_MODPOST_WARN=1 modules
 } >"$log" 2>&1 || die "building stock livepatches failed, see $log"
-grep -q KLP_SHADOW "$obj/.config" && die "$obj is not stock"
+grep -q KLP_SHADOW "$obj/.config" && die "$obj is not stock: remove it and $dir/stock, and try again"
 find "$out" ! -name '*.ko' -type f -delete
