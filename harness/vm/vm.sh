@@ -36,7 +36,11 @@ job=${1:-}
 set_line
 set_dir
 image=$DIR/obj/arch/x86/boot/bzImage
-[[ -f $image ]] || die "no kernel in $DIR/obj: 'make kernel KERNEL=$LINE' builds one"
+if [[ ! -f $image ]]; then
+	[[ ! ${VARIANT:-} ]] ||
+		die "no kernel '$VARIANT' of Linux $LINE in $DIR/obj: the suite that uses it builds it"
+	die "no kernel in $DIR/obj: 'make kernel KERNEL=$LINE' builds one"
+fi
 command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing: 'make setup' installs it"
 name=$(basename "${job:-shell}" .sh)
 log=${VM_LOG:-$DIR/logs/$name}
