@@ -20,7 +20,7 @@ help:
 	@echo 'make real-busted          the same ones broken, which the tests must notice'
 	@echo 'make real-cost            what a variable costs a TCP segment, beside the kernel'\''s own store'
 	@echo 'make klp-build            a livepatch by the kernel'\''s own klp-build, Linux 7.3'
-	@echo 'make busted               broken stores that the tests must notice'
+	@echo 'make busted               broken stores that the tests must notice; VARIANTS="..." chooses'
 	@echo 'make coverage             which lines of the store its tests reach'
 	@echo 'make bench                measure the store beside the kernel'\''s own; QUICK=1 is short'
 	@echo 'make bench-vm             the same in the VM, small: that it works there'
