@@ -49,10 +49,13 @@ later()
 # must_have(scenario): the kernel in $obj has the options that it names
 must_have()
 {
-	local missing
+	local missing fragment
 
 	missing=$(unmet "$TORTURE/scenarios/$1")
-	[[ -z $missing ]] || die "$1: the kernel in $obj has not: $missing(see $TORTURE/scenarios/$1)"
+	fragment=$(field "$1" kernel)
+	fragment=${fragment:+torture/kernels/$fragment.config}
+	[[ -z $missing ]] ||
+		die "$1: the kernel in $obj lacks ${missing% }; put it into harness/${fragment:-kernel/x86_64.config}"
 }
 
 # kernel(scenario): set what the scenario runs on; built once, verified each time. A
