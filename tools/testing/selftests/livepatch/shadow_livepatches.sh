@@ -9,15 +9,15 @@ total_created=0 total_freed=0
 # begin_livepatches(livepatch...): skip if there is one that this kernel has not
 begin_livepatches()
 {
-	local name needs
+	local name
 
 	begin
 	[[ -d /sys/kernel/livepatch ]] || skip "this kernel cannot be livepatched"
 	for name; do
-		needs=
-		[[ $name != livepatch_* ]] ||
-			needs=": it needs CONFIG_SAMPLE_LIVEPATCH, and the Linux that its source's first comment names"
-		modinfo -n "$name" >/dev/null 2>&1 || skip "this kernel has no $name$needs"
+		! modinfo -n "$name" >/dev/null 2>&1 || continue
+		[[ $name == livepatch_* ]] || skip "this kernel has no $name"
+		skip "this kernel has no $name: needs CONFIG_SAMPLE_LIVEPATCH," \
+			"and the Linux that the source's first comment names"
 	done
 	trap 'stop_load; unload_all; clean_up' EXIT
 }
