@@ -12,6 +12,7 @@
  *  - purgers, who remove all variables of an id from all slots;
  *  - racers, who all add the same pairs at the same time;
  *  - a filler, who adds thousands and removes them again: the table resizes;
+ *  - a mover, who moves one variable on and on, from parent to parent;
  *  - callers, who do what readers and writers do, in interrupts.
  *
  * Mistakes are counted, in any context and under the store's lock as well. The
@@ -21,6 +22,7 @@
 
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
+#include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/hash.h>
@@ -94,6 +96,7 @@ MODULE_PARM_DESC(may_fail, "memory may be short: failed allocations are no mista
 #define ID_RESIDENT	(20260701UL << 6)
 #define ID_RACE		(ID_RESIDENT + 1)
 #define ID_FILL		(ID_RESIDENT + 2)
+#define ID_WANDERER	(ID_RESIDENT + 3)
 #define ID_SLOT		(ID_RESIDENT + 1000)
 #define ID_PRIVATE	(ID_RESIDENT + 100000)
 /* Of each thread: more than the store keeps records of that nobody uses. */
@@ -197,6 +200,7 @@ enum torture_stat {
 	FREE_ALLS,
 	RACES,
 	FILLS,
+	MOVES,
 	HARD_IRQS,
 	SOFT_IRQS,
 	NO_MEMORIES,
@@ -211,6 +215,7 @@ static const char * const torture_stats[STATS] = {
 	[FREE_ALLS] = "free_alls",
 	[RACES] = "races",
 	[FILLS] = "fills",
+	[MOVES] = "moves",
 	[HARD_IRQS] = "hard interrupts",
 	[SOFT_IRQS] = "soft interrupts",
 	[NO_MEMORIES] = "failed allocations",
@@ -557,6 +562,59 @@ static void torture_purge(unsigned int i, unsigned long *mine)
 	atomic_dec(&torture_purges[i]);
 }
 
+/* === The wanderer, a variable that is moved on and on === */
+
+#define PLACES	8
+
+static char torture_places[PLACES];		/* its parents, never looked into */
+static struct torture_var *torture_wanderer;
+static unsigned long torture_moved;		/* how often; only the mover changes it */
+
+static void *torture_place(unsigned long moved)
+{
+	return &torture_places[moved % PLACES];
+}
+
+/* It is where the last move has brought it, or where the next one does. (G13) */
+static void torture_read_wanderer(void)
+{
+	/* Pairs with torture_move(). */
+	unsigned long moved = smp_load_acquire(&torture_moved);
+	struct torture_var *var = torture_get(torture_place(moved), ID_WANDERER);
+
+	if (!var) {
+		smp_rmb(); /* As everybody has to who looks at both. */
+		var = torture_get(torture_place(moved + 1), ID_WANDERER);
+	}
+	smp_rmb(); /* What the lookups saw, then whether it was to be seen. */
+	if (var ? var != torture_wanderer : READ_ONCE(torture_moved) == moved)
+		torture_mistake(LOST, torture_place(moved), ID_WANDERER, moved);
+}
+
+/* Returns false when it cannot be moved any more, which is a mistake. */
+static bool torture_move(gfp_t gfp)
+{
+	void *from = torture_place(torture_moved), *to = torture_place(torture_moved + 1);
+	int err = klp_shadow_move(from, to, ID_WANDERER, gfp);
+
+	if (err == -ENOMEM && may_fail) {
+		torture_count(NO_MEMORIES);
+		return true;
+	}
+	if (err) {
+		torture_mistake(err == -ENOMEM ? NO_MEMORY : LOST, from, ID_WANDERER,
+				torture_moved);
+		return false;
+	}
+	torture_must_not_exist(from, ID_WANDERER, torture_moved);
+	torture_must_exist(to, ID_WANDERER, torture_wanderer, torture_moved);
+	torture_count(MOVES);
+	/* Pairs with torture_read_wanderer(): it is there before it is said to be. */
+	smp_store_release(&torture_moved, torture_moved + 1);
+
+	return true;
+}
+
 /* === Readers === */
 
 /* In an RCU read-side critical section: what was found must stay whole. */
@@ -615,10 +673,16 @@ static void torture_read_slot(struct rnd_state *rnd)
 
 static void torture_read(struct rnd_state *rnd)
 {
-	if (torture_random(rnd, 4))
-		torture_read_slot(rnd);
-	else
+	switch (torture_random(rnd, 8)) {
+	case 0:
 		torture_read_resident(rnd);
+		break;
+	case 1:
+		torture_read_wanderer();
+		break;
+	default:
+		torture_read_slot(rnd);
+	}
 }
 
 /* === Threads === */
@@ -654,6 +718,9 @@ struct torture_thread {
 static struct torture_thread *torture_threads;
 static unsigned int torture_thread_count;
 static struct task_struct *torture_main_task;
+/* One that is stopped before it has begun never runs, and others wait for it. */
+static DECLARE_COMPLETION(torture_thread_begun);
+static DECLARE_COMPLETION(torture_all_begun);
 static bool torture_stop;
 
 static void torture_reader(struct torture_thread *self)
@@ -667,7 +734,7 @@ static void torture_reader(struct torture_thread *self)
 	}
 }
 
-/* All calls, with ids that nobody else uses, in any context. */
+/* All calls but moving, with ids that nobody else uses, in any context. */
 static void torture_private(struct torture_thread *self, struct rnd_state *rnd)
 {
 	unsigned long id = ID_PRIVATE + self->index * PRIVATE_IDS +
@@ -868,6 +935,21 @@ static void torture_filler(struct torture_thread *self)
 	}
 }
 
+/* --- The mover --- */
+
+static void torture_mover(struct torture_thread *self)
+{
+	set_user_nice(current, MAX_NICE);
+	/* It ends where it began, with the parent that its data names. */
+	while (!READ_ONCE(torture_stop) || torture_moved % PLACES) {
+		if (!torture_move(torture_random(&self->rnd, 2) ? torture_gfp() : GFP_ATOMIC))
+			return;
+		self->rounds++;
+		torture_delay(&self->rnd, 4);
+		cond_resched();
+	}
+}
+
 /* --- Callers --- */
 
 static void torture_interrupt(struct torture_thread *self, bool lookups_only)
@@ -940,6 +1022,7 @@ static int torture_thread(void *data)
 {
 	struct torture_thread *self = data;
 
+	complete(&torture_thread_begun);
 	self->work(self);
 	while (!kthread_should_stop())
 		schedule_timeout_interruptible(HZ / 10);
@@ -981,7 +1064,7 @@ static int torture_create(void (*work)(struct torture_thread *self), const char 
 
 static int torture_create_all(void)
 {
-	unsigned int n = readers + writers + racers + PURGERS + 1 + hard_callers + soft_callers;
+	unsigned int n = readers + writers + racers + PURGERS + 2 + hard_callers + soft_callers;
 	int err;
 
 	torture_threads = kvcalloc(n, sizeof(*torture_threads), GFP_KERNEL);
@@ -992,6 +1075,7 @@ static int torture_create_all(void)
 	err = err ?: torture_create(torture_racer, "racer", racers);
 	err = err ?: torture_create(torture_purger, "purger", free_all_ms ? PURGERS : 0);
 	err = err ?: torture_create(torture_filler, "filler", !!fill);
+	err = err ?: torture_create(torture_mover, "mover", 1);
 	err = err ?: torture_create(torture_caller, "caller", hard_callers + soft_callers);
 
 	return err;
@@ -1033,14 +1117,15 @@ static int torture_add_residents(void)
 		if (!torture_residents[key])
 			return -ENOMEM;
 	}
+	torture_wanderer = torture_add(torture_place(0), ID_WANDERER, 0, GFP_KERNEL, &rnd);
 
-	return 0;
+	return torture_wanderer ? 0 : -ENOMEM;
 }
 
 /* Nobody is left who adds or removes: what should be there is, and then nothing. */
 static void torture_settle(void)
 {
-	long left = keys;
+	long left = keys + 1;
 	unsigned int key, i;
 
 	for (i = 0; i < ids; i++) {
@@ -1067,6 +1152,7 @@ static void torture_remove_all(void)
 	unsigned int key, i;
 
 	klp_shadow_free_all(ID_RESIDENT, torture_dtor);
+	klp_shadow_free_all(ID_WANDERER, torture_dtor);
 	for (i = 0; i < ids; i++)
 		klp_shadow_free_all(ID_SLOT + i, torture_dtor);
 	for (key = 0; key < keys; key++) {
@@ -1097,6 +1183,9 @@ static int torture_main(void *unused)
 
 	for (i = 0; i < torture_thread_count; i++)
 		wake_up_process(torture_threads[i].task);
+	for (i = 0; i < torture_thread_count; i++)
+		wait_for_completion(&torture_thread_begun);
+	complete(&torture_all_begun);
 
 	/* What comes after the first mistakes may be nothing but their consequences. */
 	while (!kthread_should_stop() && !torture_tell() &&
@@ -1177,6 +1266,7 @@ static int __init torture_init(void)
 		duration, readers, writers, racers, keys, ids, free_all_ms, hard_callers,
 		soft_callers, fill, may_fail, seed);
 	wake_up_process(torture_main_task);
+	wait_for_completion(&torture_all_begun);
 
 	return 0;
 
@@ -1184,6 +1274,7 @@ err_threads:
 	torture_stop_all();
 err_residents:
 	klp_shadow_free_all(ID_RESIDENT, torture_dtor);
+	klp_shadow_free_all(ID_WANDERER, torture_dtor);
 err_memory:
 	torture_free_memory();
 
