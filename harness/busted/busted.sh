@@ -19,6 +19,12 @@ here=$TOP/harness/busted
 # More than it takes until something is seen.
 set_seconds 20
 
+# header(variant, name): what the patch says of it
+header()
+{
+	sed -n "s/^$2: //p; /^--- /q" "$here/patches/$1.patch"
+}
+
 mapfile -t known < <(basename -s .patch "$here"/patches/*.patch)
 control=1
 if [[ ${1:-} == -g ]]; then
@@ -30,18 +36,16 @@ variants=("$@")
 for variant in "${variants[@]}"; do
 	[[ $variant =~ ^[a-z-]+$ && -f $here/patches/$variant.patch ]] ||
 		die "no variant '$variant'; there are: ${known[*]}"
+	for name in Scenario Caught-by; do
+		[[ $(header "$variant" $name) ]] ||
+			die "$here/patches/$variant.patch has no line '$name: ...'"
+	done
 done
 set_line
 export KERNEL=$LINE
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 count=0 failed=0
-
-# header(variant, name): what the patch says of it
-header()
-{
-	sed -n "s/^$2: //p; /^--- /q" "$here/patches/$1.patch"
-}
 
 # result(status, description, remark)
 result()
@@ -124,10 +128,8 @@ run()
 {
 	if [[ $2 != kunit ]]; then
 		torture "$1" "$2"
-	elif [[ -x $TOP/harness/kunit.sh ]]; then
-		kunit "$1"
 	else
-		result 0 "busted $1 (kunit)" "SKIP there is no KUnit suite"
+		kunit "$1"
 	fi
 }
 
