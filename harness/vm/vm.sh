@@ -87,10 +87,12 @@ boot()
 	qemu=$!
 }
 
-# await(seconds): false if QEMU is still there then
+# await(seconds): false if QEMU is still there then; its status into ended
 await()
 {
 	local end=$((SECONDS + $1))
+
+	ended=0
 
 	while kill -0 "$qemu" 2>/dev/null; do
 		if ((SECONDS >= end)); then
@@ -101,7 +103,7 @@ await()
 		fi
 		sleep 0.2
 	done
-	wait "$qemu" 2>/dev/null || :
+	wait "$qemu" 2>/dev/null || ended=$?
 	qemu=
 }
 
@@ -128,13 +130,21 @@ if [[ $interactive ]]; then
 	exit
 fi
 say "Linux $LINE in QEMU (${accel%%,*}): $name"
-boot "$accel"
-touch "$log.out"
-tail -f -n +1 --pid="$qemu" "$log.out" &
-shown=$!
-in_time=1
-await "$limit" || in_time=
-wait "$shown" || :
+# A signal is the emulator's own fault, whatever the guest does: once more then. Of what
+# has been shown by then, nothing is taken back.
+for again in 1 ''; do
+	boot "$accel"
+	touch "$log.out"
+	tail -f -n +1 --pid="$qemu" "$log.out" &
+	shown=$!
+	in_time=1
+	await "$limit" || in_time=
+	wait "$shown" || :
+	((ended > 128)) || break
+	[[ $again ]] || die "$name: QEMU was killed by signal $((ended - 128)), twice; the console is in $log.console"
+	echo "vm.sh: $name: QEMU was killed by signal $((ended - 128)): once more" >&2
+	rm -f "$log".{console,out,verdict}
+done
 
 # Why there is no verdict, from the console's last words.
 if [[ ! -s $log.verdict ]]; then
