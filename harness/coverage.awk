@@ -2,7 +2,8 @@
 # Usage: awk -v least=PERCENT -f coverage.awk coverage.reasons REPORT
 #
 # Sums up what 'gcov -b -t' says of files under kernel/livepatch: lines and branches
-# for each, and every line that is not reached with its reason. Status 1 if one has
+# for each, and every line that is not reached with its reason, which is also that of
+# those that follow it with no line between them that is reached. Status 1 if one has
 # none, or if less than @least percent of all lines are reached.
 
 function percent(part, all)
@@ -32,6 +33,7 @@ FILENAME == ARGV[1] {
 
 /^ +-: +0:Source:/ {
 	file = ""
+	above = 0
 	if (match($0, /kernel\/livepatch\/shadow[^\/]*$/)) {
 		file = substr($0, RSTART)
 		if (!(file in lines))
@@ -55,8 +57,11 @@ FILENAME == ARGV[1] {
 		missed[++m] = file ":" part[2] + 0 ": " text
 		missed_file[m] = file
 		missed_text[m] = text
+		follows[m] = above
+		above = 1
 	} else {
 		hit[file]++
+		above = 0
 	}
 	next
 }
@@ -77,10 +82,12 @@ END {
 		b_hit += taken[f]
 	}
 	for (i = 1; i <= m; i++) {
-		why = ""
-		for (j = 1; j <= n && !why; j++)
+		if (!follows[i])
+			why = ""
+		own = ""
+		for (j = 1; j <= n && !own; j++)
 			if (r_file[j] == missed_file[i] && index(missed_text[i], r_text[j])) {
-				why = r_why[j]
+				why = own = r_why[j]
 				used[j] = 1
 			}
 		print "not reached: " missed[i]

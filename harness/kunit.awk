@@ -18,6 +18,8 @@ BEGIN {
 
 $0 ~ bad && !why { why = "the kernel says: " $0 }
 
+!suite && /^1\.\.[0-9]+$/ { suites += substr($1, 4); next }
+
 /^    # Subtest: / { suite = $3; plan = seen = 0; next }
 
 suite && /^    1\.\.[0-9]+$/ { plan = substr($1, 4) + 0; next }
@@ -36,7 +38,7 @@ suite && /^    (not )?ok [0-9]+ / {
 	if (seen != plan && !why)
 		why = suite ": " plan " tests planned, " seen " seen"
 	suite = ""
-	suites++
+	ended++
 	next
 }
 
@@ -46,6 +48,8 @@ suite && /^    / && !/^    (# module:|KTAP version)/ { sub(/^ +#? */, "# "); pri
 END {
 	if (suite && !why)
 		why = suite ": ended early, after " seen " of " plan " tests"
+	if (ended != suites && !why)
+		why = suites + 0 " suites planned, " ended + 0 " ended"
 	if (failed && !why)
 		why = failed " of " count " tests failed"
 	if (!count && !why)

@@ -248,6 +248,9 @@ ktap '    ok 1 - one'
 refuses "kunit: ends early" 'ended early, after 1 of 2' "${judge[@]}"
 ktap '    ok 1 - one' 'ok 1 - suite'
 refuses "kunit: a test is missing" '2 tests planned, 1 seen' "${judge[@]}"
+ktap '    ok 1 - one' '    ok 2 - two' 'ok 1 - suite'
+sed -i 's/^\(\[ *0.1\] 1\.\.\)1/\12/' "$work/console"
+refuses "kunit: a suite is missing" '2 suites planned, 1 ended' "${judge[@]}"
 ktap '    ok 1 - one' '    ok 2 - two' 'ok 1 - suite' 'BUG: KASAN: use-after-free in fn+0x1/0x2'
 refuses "kunit: passes, with a bad line" 'the kernel says: BUG: KASAN' "${judge[@]}"
 : >"$work/console"
@@ -264,6 +267,11 @@ refuses "coverage: a line is not reached" '1 lines are not reached and have no r
 	"${coverage[@]}"
 echo 'kernel/livepatch/shadow.c | b() | cannot be' >"$work/reasons"
 passes "coverage: a line is not reached, and there is a reason" "${coverage[@]}"
+printf '%9s:%5d:%s\n' '#####' 12 'return;' >>"$work/gcov"
+passes "coverage: nor is the next one" "${coverage[@]}" least=30
+printf '%9s:%5d:%s\n' 1 13 'c();' '#####' 14 'return;' >>"$work/gcov"
+refuses "coverage: nor is one after a line that is reached" '1 lines are not reached' \
+	"${coverage[@]}"
 refuses "coverage: too little is reached" 'less than 97% of the lines' "${coverage[@]}" least=97
 : >"$work/gcov"
 refuses "coverage: nothing at all" 'no line was counted' "${coverage[@]}"
@@ -298,6 +306,10 @@ vm "says nothing" 'ended without a verdict' silent -t 180
 vm "a job fails" 'ended with status 3' failing -t 180
 vm "a bad line in the kernel's log" 'log says.*BUG' bad-log -t 180
 vm "a leak" 'kmemleak: [0-9]+ objects leaked' leak -t 180
+mkdir "$work/bin"
+printf '#!/bin/sh\nkill -SEGV $$\n' >"$work/bin/qemu-system-x86_64"
+chmod +x "$work/bin/qemu-system-x86_64"
+PATH=$work/bin:$PATH vm "QEMU itself crashes" 'QEMU was killed by signal 11, twice' silent -t 180
 
 echo "1..$count"
 ((failed == 0))
