@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A livepatch that gives TCP sockets a field, with many of them:
-# samples/livepatch/livepatch-shadow-socks.c.
+# A livepatch that gives TCP sockets a field, with many of them, and with others that
+# come, send and go: samples/livepatch/livepatch-shadow-socks.c.
 # Usage: test-shadow-socks.sh [CONNECTIONS]
 # shellcheck disable=SC2317  # functions are called by try and await
 
@@ -15,9 +15,12 @@ NEXT=livepatch_shadow_socks_next
 CONNECTIONS=${1:-2000}
 ends=$((2 * CONNECTIONS))
 tool=$(dirname "$0")/test_shadow_socks
+dir=$(mktemp -d)
 
 stop_load()
 {
+	calm
+	rm -rf "$dir"
 	# shellcheck disable=SC2154  # coproc sets it
 	[[ ! ${SOCKS_PID:-} ]] || kill "$SOCKS_PID"
 }
@@ -38,6 +41,38 @@ answers()
 	[[ $answer == "$1" ]] || { echo "# $2: $answer, not $1"; return 1; }
 }
 
+# storm(): others come, send and go, until calm()
+storm()
+{
+	touch "$dir/go"
+	while [[ -e $dir/go ]]; do
+		printf '%s\n' open 'echo 100' 'close 100' | "$tool" 100 || exit
+	done >>"$dir/storm" &
+	others=$!
+	sleep 1
+}
+
+calm()
+{
+	rm -f "$dir/go"
+	[[ ! ${others:-} ]] || wait "$others"
+	others=
+}
+
+# storm_went_well(): since the last time; each round ends with no connection left
+storm_went_well()
+{
+	local rounds
+
+	calm
+	rounds=$(grep -c '^ok 0$' "$dir/storm")
+	echo "# $rounds rounds of 100 connections"
+	! grep '^not ok' "$dir/storm" && ((rounds))
+	set -- $?
+	rm "$dir/storm"
+	return "$1"
+}
+
 # half_closed(): half of the sockets are closed, and their variables go
 half_closed()
 {
@@ -53,25 +88,31 @@ try "$CONNECTIONS connections" answers "$ends" open || exit 1
 try "data flows" answers "$ends" "echo 10"
 # Acknowledgements that were put off.
 sleep 1
-try "loads beside them" load $PATCH
+storm
+try "loads beside them, while others come and go" load $PATCH
 try "none has the field before it sends" answers 0 count
 try "what was sent before is known" answers "$ends" base
 try "data flows" answers "$ends" "echo 1000"
 try "every field says what its socket has sent" answers "$ends" check
-try "there are as many variables as sockets" left_are "$ends"
+try "others have come and gone" storm_went_well
+try "there are as many variables as sockets" await left_are "$ends"
 
+storm
 try "the next one replaces it" load $NEXT
 try "data flows" answers "$ends" "echo 10"
 try "fields have been handed on and count on" answers "$ends" check
 try "the replaced one unloads" unload $PATCH
 try "data flows" answers "$ends" "echo 100"
 try "every field says what its socket has sent" answers "$ends" check
+try "others have come and gone" storm_went_well
 try "variables go with their sockets" half_closed
 
+storm
 try "it is disabled and unloads beside $((CONNECTIONS / 2)) connections" disable $NEXT
 try "none has the field any more" answers 0 count
 try "data flows" answers "$((ends / 2))" "echo 10"
 try "loads again" load $PATCH
+try "others have come and gone" storm_went_well
 try "data flows" answers "$((ends / 2))" "echo 10"
 try "every one has the field" answers "$((ends / 2))" count
 try "sockets are closed" answers 0 "close $CONNECTIONS"

@@ -122,22 +122,37 @@ wake()
 	echo 0 >"$radios/phy$((first + $1))/hwsim/ps"
 }
 
-# traffic(): frames for stations that doze and wake all the time
+# traffic(n): frames for the first n stations, and all doze and wake all the time
 traffic()
 {
 	local i
 
 	touch "$dir/go"
 	for ((i = 1; i <= STATIONS; i++)); do
-		while [[ -e $dir/go ]]; do
+		while [[ -e $dir/go && $i -le $1 ]]; do
 			ping -q -i 0.02 -c 50 -W 1 "10.1.0.$i" |
 				awk '/ packets transmitted/ { print $1, $4 }' >>"$dir/pings.$i"
 		done &
 		while [[ -e $dir/go ]]; do
-			doze "$i" && sleep 0.1 && wake "$i" && sleep 0.1
+			doze "$i" && sleep 0.1 && wake "$i" && sleep 0.1 || exit
 			echo >>"$dir/dozes.$i"
-		done 2>/dev/null &
+		done &
 	done
+}
+
+# coming_and_going(): the last station leaves and joins all the time
+coming_and_going()
+{
+	while [[ -e $dir/go ]]; do
+		leave "$STATIONS" && join "$STATIONS" && await reaches "$STATIONS" || exit
+		echo >>"$dir/comings"
+	done &
+}
+
+# came_and_went(): meanwhile, at least once
+came_and_went()
+{
+	echo "# $(wc -l <"$dir/comings") times"
 }
 
 calm()
@@ -209,18 +224,27 @@ try "radios" radios_load || exit 1
 try "an access point" access_point || exit 1
 try "$STATIONS stations join" all_join
 try "each station has a variable, on both ends" left_are $((2 * STATIONS))
-traffic
+traffic "$STATIONS"
 sleep 5
 calm
 try "traffic flows while they doze and wake" traffic_flows
 try "one of them leaves" leave 1
 try "its two variables go" await left_are $((2 * STATIONS - 2))
-try "it is disabled and unloads beside stations" disable $LIFETIME
-try "no variable is left" left_are 0
 try "it joins again" join 1
 try "all can be reached" all_reachable
 
-traffic
+traffic $((STATIONS - 1))
+coming_and_going
+sleep 5
+try "it is disabled and unloads while they doze and wake, come and go" disable $LIFETIME
+sleep 1
+calm
+try "traffic flows throughout" traffic_flows
+try "one has come and gone" came_and_went
+try "no variable is left" left_are 0
+try "all can be reached" all_reachable
+
+traffic "$STATIONS"
 sleep 1
 try "the one for stations in flight loads while they doze and wake" load $IN_FLIGHT
 sleep 3
@@ -228,7 +252,7 @@ calm
 try "traffic flows throughout" traffic_flows
 try "those that dozed have a variable, on the access point's end" left_are "$STATIONS"
 
-traffic
+traffic "$STATIONS"
 sleep 1
 try "the one for stations to come replaces it" load $LIFETIME
 sleep 1
@@ -240,7 +264,7 @@ try "variables have been handed on" left_are "$STATIONS"
 try "all leave and join again" all_rejoin
 try "each station has a variable, on both ends" left_are $((2 * STATIONS))
 
-traffic
+traffic "$STATIONS"
 sleep 1
 try "the one for stations in flight replaces it" load $IN_FLIGHT
 try "the replaced one unloads" unload $LIFETIME
@@ -248,6 +272,17 @@ sleep 1
 calm
 try "traffic flows throughout" traffic_flows
 try "variables have been handed on" left_are $((2 * STATIONS))
+
+traffic "$STATIONS"
+sleep 1
+try "it is disabled and unloads" disable $IN_FLIGHT
+sleep 1
+try "no variable is left" left_are 0
+try "it loads again" load $IN_FLIGHT
+sleep 3
+calm
+try "traffic flows throughout" traffic_flows
+try "those that dozed have a variable, on the access point's end" left_are "$STATIONS"
 try "all radios go, with mac80211" radio_silence
 try "and all variables with them" await left_are 0
 try "disabled and unloaded" disable $IN_FLIGHT
