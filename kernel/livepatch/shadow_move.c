@@ -138,10 +138,10 @@ static int klp_shadow_move_locked(void *from, struct klp_shadow_alias *alias,
  * @id:		identifier; any value
  * @gfp_flags:	how to allocate; GFP_ATOMIC where the caller must not sleep
  *
- * The data stays where it is, and pointers to it stay good. At no moment is the
- * variable on neither parent; for a moment lookups may find it on both. Who looks
- * at @from first and then at @to, and misses it on @from, puts smp_rmb() between
- * the two.
+ * The data stays where it is, and pointers to it stay good. The variable is always
+ * on at least one of the two parents; for a moment lookups may find it on both. Who
+ * looks at @from first and then at @to, and misses it on @from, puts smp_rmb()
+ * between the two.
  *
  * Context: Any but NMI; sleeps only if @gfp_flags allows it. Takes
  * klp_shadow_lock.
