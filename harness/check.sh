@@ -49,6 +49,15 @@ try()
 	report "$status" "$what" "$*"
 }
 
+# silent(description, command): report() on what must have left nothing in the log
+silent()
+{
+	local status=0
+
+	[[ ! -s $log ]] || status=1
+	report "$status" "$1" "$2"
+}
+
 # ours(regex): our files that git would ship, by the end of their names
 ours()
 {
@@ -176,22 +185,21 @@ check_sparse()
 # The store alone, where there is no livepatch.
 check_uml()
 {
-	local um=$dir/uml store=() o
+	local um=$dir/uml config=$TOP/kernel/livepatch/.kunitconfig store=() o
 
 	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
-	if [[ ! -f $um/prepared || $TOP/harness/check.sh -nt $um/prepared ]]; then
+	if [[ ! -f $um/prepared || $TOP/harness/check.sh -nt $um/prepared || $config -nt $um/prepared ]]; then
 		mkdir -p "$um"
+		# As the kernel's kunit.py does.
+		cp "$config" "$um/.config"
 		{
-			make -s -C "$src" O="$um" ARCH=um tinyconfig
-			"$src/scripts/config" --file "$um/.config" -e 64BIT -e EXPERT -e KLP_SHADOW \
-				-e MODULES -e MODULE_UNLOAD -e KUNIT -e KLP_SHADOW_KUNIT_TEST
 			make -s -C "$src" O="$um" ARCH=um olddefconfig
 			make -s -C "$src" O="$um" ARCH=um -j"$(nproc)" prepare
 		} >"$log" 2>&1 || die "user-mode Linux cannot be configured, see $log"
-		grep -q '^CONFIG_KLP_SHADOW_KUNIT_TEST=y' "$um/.config" ||
-			die "user-mode Linux does not take KLP_SHADOW_KUNIT_TEST"
 		touch "$um/prepared"
 	fi
+	grep '^CONFIG_' "$config" | grep -vxFf "$um/.config" >"$log" || :
+	silent "user-mode Linux takes every option of .kunitconfig (Linux $LINE)" "$0 uml"
 	for o in "${objects[@]}"; do
 		[[ $o != kernel/* ]] || store+=("$o")
 	done
@@ -213,6 +221,19 @@ check_checkpatch()
 			--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,UNNECESSARY_KERN_LEVEL,MACRO_ARG_REUSE,NEW_TYPEDEFS \
 			-f "$TOP/$f"
 	done
+}
+
+# documented_macros(header): each kernel-doc of a function there has a Context: line
+documented_macros()
+{
+	awk '
+		/^\/\*\*$/ { doc = " " }
+		doc { doc = doc $0 "\n" }
+		/^ \*\/$/ {
+			if (doc ~ /\* klp_shadow[a-z_]*\(\) - / && doc !~ /\* Context: /)
+				print FILENAME ":" FNR ": the kernel-doc that ends here has no Context:"
+			doc = ""
+		}' "$1"
 }
 
 # documented(file): kernel-doc of every function that is not static, with a
@@ -245,7 +266,12 @@ check_kernel-doc()
 		try "kernel-doc -Werror: $f" "$src/scripts/kernel-doc" -none -Werror "$TOP/$f"
 	done
 	for f in $(ours '\.c' | grep -E '^kernel/' | grep -vE '_(kunit|torture)\.c$'); do
-		try "kernel-doc with Context: and Return: $f" documented "$TOP/$f"
+		documented "$TOP/$f" >"$log"
+		silent "kernel-doc with Context: and Return: $f" "$0 kernel-doc"
+	done
+	for f in $(ours '\.h' | grep -E '^include/'); do
+		documented_macros "$TOP/$f" >"$log"
+		silent "kernel-doc with Context: $f" "$0 kernel-doc"
 	done
 }
 
@@ -266,7 +292,7 @@ check_examples()
 # path at the start of a line, and of all that it does on others.
 check_coccicheck()
 {
-	local f files status copy=$dir/cocci all=$dir/coccicheck.log
+	local f files copy=$dir/cocci all=$dir/coccicheck.log
 	local coccicheck=("${kmake[@]}" coccicheck MODE=report M="$copy")
 
 	tree
@@ -280,10 +306,8 @@ check_coccicheck()
 		return
 	fi
 	for f in "${files[@]}"; do
-		status=0
 		sed -n "s|^$copy/\($f:\)|\1|p" "$all" >"$log"
-		[[ ! -s $log ]] || status=1
-		report "$status" "coccicheck: $f (Linux $LINE)" "${coccicheck[*]}"
+		silent "coccicheck: $f (Linux $LINE)" "${coccicheck[*]}"
 	done
 }
 
