@@ -65,6 +65,7 @@ verdict()
 
 	[[ $broken ]] || return "$2"
 	by=$(sed -n 's/^Caught-by: //p' "$TOP/harness/real/busted/$1.patch")
+	[[ $by ]] || die "$1.patch has no line 'Caught-by: ...'"
 	(($2)) && grep -aqE "$by" "$3"
 }
 

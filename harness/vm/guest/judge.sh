@@ -33,9 +33,8 @@ if [[ ! -e $kmemleak ]] || grep -qw kmemleak=off /proc/cmdline; then
 	kmemleak=
 fi
 if [[ $kmemleak ]]; then
-	# What the boot left behind is not the job's.
+	# Nobody scans but this script, below.
 	echo scan=off >$kmemleak
-	echo clear >$kmemleak
 fi
 
 /payload/job
