@@ -287,7 +287,7 @@ mkdir "$work/obj"
 echo '# CONFIG_PREEMPT is not set' >"$work/obj/.config"
 # shellcheck disable=SC2016  # the other shell's
 refuses "torture: an option that a scenario needs is not there" \
-	'NORMAL: the kernel in .*/obj lacks .*CONFIG_PREEMPT=y; put it into harness/kernel/' \
+	'NORMAL: the kernel in .*/obj lacks .*CONFIG_PREEMPT=y.*; put it into harness/kernel/' \
 	bash -c '. "$1/harness/lib.sh"; . "$1/harness/torture/scenario.sh"; obj=$2; must_have NORMAL' \
 	- "$TOP" "$work/obj"
 
