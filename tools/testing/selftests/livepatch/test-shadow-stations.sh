@@ -152,7 +152,7 @@ coming_and_going()
 # came_and_went(): meanwhile, at least once
 came_and_went()
 {
-	echo "# $(wc -l <"$dir/comings") times"
+	echo "# it came and went $(wc -l <"$dir/comings") times"
 }
 
 calm()
