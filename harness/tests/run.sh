@@ -306,10 +306,10 @@ vm "says nothing" 'ended without a verdict' silent -t 180
 vm "a job fails" 'ended with status 3' failing -t 180
 vm "a bad line in the kernel's log" 'log says.*BUG' bad-log -t 180
 vm "a leak" 'kmemleak: [0-9]+ objects leaked' leak -t 180
-mkdir "$work/bin"
-printf '#!/bin/sh\nkill -SEGV $$\n' >"$work/bin/qemu-system-x86_64"
-chmod +x "$work/bin/qemu-system-x86_64"
-PATH=$work/bin:$PATH vm "QEMU itself crashes" 'QEMU was killed by signal 11, twice' silent -t 180
+mkdir "$work/crash"
+printf '#!/bin/sh\nkill -SEGV $$\n' >"$work/crash/qemu-system-x86_64"
+chmod +x "$work/crash/qemu-system-x86_64"
+PATH=$work/crash:$PATH vm "QEMU itself crashes" 'QEMU was killed by signal 11, twice' silent -t 180
 
 echo "1..$count"
 ((failed == 0))
