@@ -152,7 +152,10 @@ coming_and_going()
 # came_and_went(): meanwhile, at least once
 came_and_went()
 {
-	echo "# it came and went $(wc -l <"$dir/comings") times"
+	local times
+
+	times=$(wc -l <"$dir/comings") || return
+	echo "# it came and went $times times"
 }
 
 calm()
