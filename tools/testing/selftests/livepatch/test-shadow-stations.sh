@@ -122,14 +122,14 @@ wake()
 	echo 0 >"$radios/phy$((first + $1))/hwsim/ps"
 }
 
-# traffic(n): frames for the first n stations, and all doze and wake all the time
+# traffic(n): frames for the first n stations, which doze and wake all the time
 traffic()
 {
 	local i
 
 	touch "$dir/go"
-	for ((i = 1; i <= STATIONS; i++)); do
-		while [[ -e $dir/go && $i -le $1 ]]; do
+	for ((i = 1; i <= $1; i++)); do
+		while [[ -e $dir/go ]]; do
 			ping -q -i 0.02 -c 50 -W 1 "10.1.0.$i" |
 				awk '/ packets transmitted/ { print $1, $4 }' >>"$dir/pings.$i"
 		done &
@@ -140,7 +140,8 @@ traffic()
 	done
 }
 
-# coming_and_going(): the last station leaves and joins all the time
+# coming_and_going(): the last station leaves and joins all the time. It does not doze:
+# mac80211_hwsim warns when one wakes that the access point does not have yet.
 coming_and_going()
 {
 	while [[ -e $dir/go ]]; do
