@@ -141,7 +141,8 @@ traffic()
 }
 
 # coming_and_going(): the last station leaves and joins all the time. It does not doze:
-# mac80211_hwsim warns when one wakes that the access point does not have yet.
+# mac80211_hwsim warns when one wakes that the access point does not have yet, with
+# livepatches and without: 15 times in 86 comings without.
 coming_and_going()
 {
 	while [[ -e $dir/go ]]; do
