@@ -113,12 +113,13 @@ bad=$(grep -a -m 1 -E "$BAD" "$console" | tr -d '\r' || :)
 grep -aq '^klp_shadow_bench: done' "$console" || die "it ended early; the console is in $console"
 
 {
+	echo "# SPDX-License-Identifier: GPL-2.0-or-later"
 	echo "# kernel: Linux $(<"$obj/include/config/kernel.release"), user-mode, 2 CPUs, quick=$quick"
 	echo "# store: $(cd "$src" && cat kernel/livepatch/shadow*.[ch] | sha256sum | cut -c 1-12) (sha256 of kernel/livepatch/shadow*.[ch])"
 	echo "# static: $(size "$obj"/kernel/livepatch/shadow*.o | awk 'NR > 1 { n += $2 + $3 } END { print n }') bytes of data and bss, stock $(size "$module/stock.o" | awk 'NR > 1 { print $2 + $3 }')"
 	echo "# compiler: $(sed -n 's/^CONFIG_CC_VERSION_TEXT="\(.*\)"/\1/p' "$obj/.config"), -O2"
 	echo "# cpu: $(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1), $(nproc) CPUs"
-	echo "# host: Linux $(uname -r), load $(cut -d ' ' -f 1-3 /proc/loadavg) at the end"
+	echo "# host: Linux $(uname -r | cut -d . -f 1,2), load $(cut -d ' ' -f 1-3 /proc/loadavg) at the end"
 	echo "# date: $(date -u +%Y-%m-%dT%H:%MZ)"
 	echo "operation,store,cpus,n,round,count,total"
 	tr -d '\r' <"$console" | sed -n 's/^klp_shadow_bench: csv,//p'

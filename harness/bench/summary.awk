@@ -6,6 +6,7 @@
 
 BEGIN {
 	FS = OFS = ","
+	print "# SPDX-License-Identifier: GPL-2.0-or-later"
 	print "operation", "store", "cpus", "n", "median", "q1", "q3", "min", "max", "rounds"
 }
 

@@ -4,7 +4,7 @@
 
 BEGIN { FS = "," }
 
-$1 != "operation" {
+!/^#/ && $1 != "operation" {
 	median[$1, $2, $3, $4] = $5
 	sizes[$4]
 	if ($3 > all)
