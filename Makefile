@@ -31,7 +31,8 @@ help:
 	@echo 'make setup                install the Debian packages that are missing'
 	@echo 'make clean                remove all that was built or fetched'
 	@echo
-	@echo 'KERNEL=6.12 (or 7.3, ...) takes that line; by default this Debian'\''s own.'
+	@echo 'KERNEL=6.12 (or 7.3, ...) takes that line; by default this Debian'\''s own,'
+	@echo 'for klp-build and bench 7.3. real, real-busted and real-cost fit 6.1 alone.'
 
 setup:
 	@harness/setup.sh

@@ -5,7 +5,7 @@
 # The kernel's own scripts/livepatch/klp-build makes a livepatch from a plain patch
 # of the overlaid kernel's source that uses our calls, and another one that can
 # replace it; the VM boots the kernel of 'make kernel' and loads them. Linux 7.3 unless
-# told; lines before it have no klp-build. Succeeds if the livepatches do what the
+# told; the kernel has klp-build from 6.19 on. Succeeds if the livepatches do what the
 # patch says, the kernel's log has nothing bad in it and nothing has leaked.
 
 # shellcheck source=SCRIPTDIR/../lib.sh

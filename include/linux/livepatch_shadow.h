@@ -54,7 +54,9 @@ typedef void (*klp_shadow_release_t)(void *obj, void *shadow_data);
  * @old_data:	the old data; what it refers to now belongs to the new
  * @old_size:	bytes of the old data
  *
- * Context: As for the constructor. Nobody else uses either data.
+ * Context: As for the constructor. No patched function uses either data. Lookups that
+ * other code of the replaced livepatch began earlier may still be reading the old: leave
+ * it as it is, and do not free what it points to.
  * Return: 0, or a negative error code, on which the variable is freed with the
  * destructor and the releasing function of the old declaration.
  */

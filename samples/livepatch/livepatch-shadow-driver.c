@@ -35,6 +35,7 @@
  *
  *   # echo 0 >/sys/kernel/livepatch/livepatch_shadow_flag/enabled
  *   # exec {alice}>&- {bob}>&-
+ *   # until [ "$(cat /sys/module/livepatch_shadow_flag/refcnt)" = 0 ]; do sleep 1; done
  *   # rmmod livepatch-shadow-flag livepatch-shadow-driver
  */
 #include <linux/fs.h>
