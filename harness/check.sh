@@ -130,12 +130,41 @@ each()
 	done
 }
 
+# stays(object): false if a function in it jumps to another one instead of calling it,
+# and is not on the stack meanwhile, where the livepatch core looks for patched functions
+stays()
+{
+	objdump -dr --no-show-raw-insn "$1" | awk '
+		function jump(to) {
+			sub(/[-+]0x.*/, "", to)
+			sub(/\.cold$/, "", to)
+			if (to == self || to ~ /^\.text|_thunk/)
+				return
+			print self " jumps to " to
+			jumps++
+		}
+		/^[0-9a-f]+ <.*>:$/ {
+			self = substr($2, 2, length($2) - 3)
+			sub(/\.cold$/, "", self)
+		}
+		pending && $2 ~ /^R_X86_64_/ { pending = $3 }
+		pending { jump(pending); pending = "" }
+		$2 ~ /^j/ && $NF ~ /^<.*>$/ { pending = substr($NF, 2, length($NF) - 2) }
+		END { exit jumps > 0 }'
+}
+
 # compile(compiler, directory, make...): every object of ours, with W=1
 compile()
 {
+	local o
+
 	each "W=1 $1" "$2" objects "${@:3}" W=1 KCFLAGS=-Werror
 	each "W=1 $1" "$src/$modules" module_objects \
 		"${@:3}" M="$src/$modules" W=1 KCFLAGS=-Werror
+	for o in "${objects[@]/#/$2/}" "${module_objects[@]/#/$src/$modules/}"; do
+		[[ $o != *_lp?.o && $o != */livepatch-*.o || $o == *-driver.o ]] ||
+			try "no jumps $1: ${o##*/} (Linux $LINE)" stays "$o"
+	done
 }
 
 check_compile()

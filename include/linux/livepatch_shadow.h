@@ -10,6 +10,7 @@
 #define _LINUX_LIVEPATCH_SHADOW_H
 
 #include <linux/compiler.h>
+#include <linux/rcupdate.h>
 #include <linux/types.h>
 #include <asm/barrier.h>
 
@@ -109,7 +110,7 @@ struct klp_shadow_type {
 	struct klp_shadow_type *from;
 	/* Those that do not wait any more have been converted; under klp_shadow_lock. */
 	bool converting;
-	/* By a livepatch that replaces this one; guarded by klp_shadow_lock. */
+	/* From this declaration, which has been given up; guarded by klp_shadow_lock. */
 	bool away;
 	/* The shared instance is by this declaration; guarded by klp_shadow_users_lock. */
 	bool built;
@@ -167,34 +168,37 @@ struct klp_shadow_type {
 
 /*
  * False while variables of another size are there, which only the replaced
- * livepatch can use.
+ * livepatch can use, and when what is there is no more this livepatch's.
  */
-static inline bool klp_shadow_type_ready(struct klp_shadow_type *type)
+static __always_inline bool klp_shadow_type_ready(struct klp_shadow_type *type)
 {
 	/* Pairs with the release when they have all been converted. */
 	return !smp_load_acquire(&type->from);
 }
 
 /*
- * The accessors end in a barrier. Without, a patched function that ends in one would
- * jump there and leave nothing on the stack: its task, asleep or preempted in the
- * store, would count as patched or unpatched, and come back when the livepatch that
- * the declaration is in has gone.
+ * The accessors are a part of their caller, and end in a barrier. Otherwise a patched
+ * function that ends in one could jump there and leave nothing on the stack: its task,
+ * asleep or preempted in the store, would count as patched or unpatched, and come back
+ * when the livepatch that the declaration is in has gone.
  */
 
-static inline void *klp_shadow_type_get(void *obj, struct klp_shadow_type *type)
+static __always_inline void *klp_shadow_type_get(void *obj, struct klp_shadow_type *type)
 {
 	void *data = NULL;
 
+	/* Variables become another's only after a grace period. See klp_shadow_take_away(). */
+	rcu_read_lock();
 	if (klp_shadow_type_ready(type))
 		data = klp_shadow_get(obj, type->id);
+	rcu_read_unlock();
 	barrier();
 
 	return data;
 }
 
-static inline void *klp_shadow_type_alloc(void *obj, struct klp_shadow_type *type,
-					  gfp_t gfp_flags, void *ctor_data)
+static __always_inline void *klp_shadow_type_alloc(void *obj, struct klp_shadow_type *type,
+						   gfp_t gfp_flags, void *ctor_data)
 {
 	void *data = NULL;
 
@@ -206,8 +210,9 @@ static inline void *klp_shadow_type_alloc(void *obj, struct klp_shadow_type *typ
 	return data;
 }
 
-static inline void *klp_shadow_type_get_or_alloc(void *obj, struct klp_shadow_type *type,
-						 gfp_t gfp_flags, void *ctor_data)
+static __always_inline void *klp_shadow_type_get_or_alloc(void *obj,
+							  struct klp_shadow_type *type,
+							  gfp_t gfp_flags, void *ctor_data)
 {
 	void *data = NULL;
 
