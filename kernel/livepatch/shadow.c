@@ -105,12 +105,8 @@ static struct klp_shadow *klp_shadow_insert(struct klp_shadow *new, struct klp_s
 	return new;
 }
 
-/*
- * What alloc and get_or_alloc share. *@existed tells whose the returned
- * variable is.
- */
-static void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
-			    klp_shadow_ctor_t ctor, void *ctor_data, bool *existed)
+void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
+		     klp_shadow_ctor_t ctor, void *ctor_data, bool *existed)
 {
 	struct klp_shadow *new, *shadow, *record = NULL;
 	unsigned long flags;

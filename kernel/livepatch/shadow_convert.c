@@ -27,6 +27,7 @@
 #include "shadow_move.h"
 #include "shadow_release.h"
 #include "shadow_table.h"
+#include "shadow_type.h"
 
 /* KLP_SHADOW_BATCH more variables wait. False when there are no more. */
 static bool klp_shadow_wait_some(struct klp_shadow *walk, struct klp_shadow **waiting)
@@ -95,8 +96,9 @@ static int klp_shadow_convert(struct klp_shadow_type *type, struct klp_shadow *o
  * Accessors of @type find the variables afterwards. One that cannot be converted
  * is freed, with the destructor and the releasing function of type->from. (G16)
  *
- * Context: Process context, sleeps. Patched functions of the livepatch that has
- * declared type->from cannot run any more.
+ * Context: Process context, sleeps. The caller holds klp_shadow_users_lock: @type stays
+ * the latest. Patched functions of the livepatch that has declared type->from cannot run
+ * any more, and what else is left of it finds nothing.
  */
 void klp_shadow_convert_all(struct klp_shadow_type *type, struct klp_shadow_conversion *result)
 {
@@ -104,6 +106,8 @@ void klp_shadow_convert_all(struct klp_shadow_type *type, struct klp_shadow_conv
 	struct klp_shadow_type *from = type->from;
 	bool more;
 	int err;
+
+	lockdep_assert_held(&klp_shadow_users_lock);
 
 	for (more = klp_shadow_remove_begin(&walk, type->id); more; cond_resched())
 		more = klp_shadow_wait_some(&walk, &waiting);

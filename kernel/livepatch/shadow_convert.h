@@ -4,6 +4,7 @@
 #define _LIVEPATCH_SHADOW_CONVERT_H
 
 #include "shadow.h"
+#include "shadow_type.h"
 
 struct klp_shadow_conversion {
 	unsigned long done;	/* converted */
@@ -11,6 +12,7 @@ struct klp_shadow_conversion {
 	int err;		/* why, of the first that failed */
 };
 
-void klp_shadow_convert_all(struct klp_shadow_type *type, struct klp_shadow_conversion *result);
+void klp_shadow_convert_all(struct klp_shadow_type *type, struct klp_shadow_conversion *result)
+	__must_hold(&klp_shadow_users_lock);
 
 #endif /* _LIVEPATCH_SHADOW_CONVERT_H */

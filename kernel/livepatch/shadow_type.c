@@ -37,6 +37,12 @@
 DEFINE_MUTEX(klp_shadow_users_lock);
 LIST_HEAD(klp_shadow_users);
 
+/* Those that have been given up, until they are put. Guarded by klp_shadow_users_lock. */
+static LIST_HEAD(klp_shadow_given_up);
+
+/* Has the variables that are not for one who was given up. */
+static struct klp_shadow_type klp_shadow_nobody;
+
 #define for_each_type(type, user) \
 	for ((type) = (user)->types; klp_shadow_user_has(user, type); (type)++)
 
@@ -87,9 +93,9 @@ static struct klp_shadow_type *klp_shadow_latest_type(unsigned long id)
 /* === Freeing === */
 
 /*
- * Which declaration a variable belongs to, to one who has @type: not to that when a
- * conversion takes all variables away from it, and to the one before while it waits
- * for its own.
+ * Which declaration a variable belongs to, to one who has @type: not to that when all
+ * variables were taken away from it, and to the one before while it waits for its
+ * conversion.
  */
 static struct klp_shadow_type *klp_shadow_type_of(struct klp_shadow_type *type,
 						  struct klp_shadow *shadow)
@@ -127,6 +133,8 @@ void klp_shadow_type_free(void *obj, struct klp_shadow_type *type)
 	if (shadow) {
 		shadow = klp_shadow_resolve(shadow);
 		type = klp_shadow_type_of(type, shadow);
+	}
+	if (shadow && type != &klp_shadow_nobody) {
 		dead.release = type->release;
 		klp_shadow_remove(shadow, type->dtor, &dead);
 	}
@@ -166,6 +174,9 @@ static const char *klp_shadow_clash(const struct klp_shadow_type *type, bool rep
 		return "another name";
 	if (strcmp(type->owner ?: "", other->owner ?: ""))
 		return "another module's objects as parents";
+	/* What is there has the size of the one before. */
+	if (other->from)
+		return "its own conversion was never done";
 	if (type->size == other->size)
 		return NULL;
 	if (!replace)
@@ -175,8 +186,6 @@ static const char *klp_shadow_clash(const struct klp_shadow_type *type, bool rep
 	/* Its code may run for ever. */
 	if (user->forced)
 		return "another size, and that livepatch was given up by force";
-	if (other->from)
-		return "another size, and its own conversion was never done";
 
 	return NULL;
 }
@@ -249,34 +258,47 @@ static void klp_shadow_wait_for_conversion(struct klp_shadow_user *user)
 
 /* 0 when the instance is there. */
 static int klp_shadow_share(struct klp_shadow_type *type)
+	__must_hold(&klp_shadow_users_lock)
 {
+	bool existed;
+
+	lockdep_assert_held(&klp_shadow_users_lock);
+
 	if (!type->shared || type->from)
 		return 0;
-	type->built = !klp_shadow_type_get(NULL, type);
-	if (klp_shadow_type_get_or_alloc(NULL, type, GFP_KERNEL, NULL))
-		return 0;
-	type->built = false;
-	pr_err("no shared shadow variable '%s'\n", type->name);
+	if (!klp_shadow_add(NULL, type->id, type->size, GFP_KERNEL, type->ctor, NULL, &existed)) {
+		pr_err("no shared shadow variable '%s'\n", type->name);
+		return -ENOMEM;
+	}
+	type->built = !existed;
 
-	return -ENOMEM;
+	return 0;
 }
 
-/* Who still has the old declaration finds the variables of @type no more. */
-static void klp_shadow_convert_away(struct klp_shadow_user *user, struct klp_shadow_type *type)
+/*
+ * What is left of a livepatch that has been given up, its code that is not patched
+ * code, its destructors and its releasing functions, finds no variables of @id any
+ * more, and frees them as @by's. A lookup may have looked just before: a grace
+ * period has to pass before there is something else to be found.
+ */
+static void klp_shadow_take_away(struct klp_shadow_user *user, unsigned long id,
+				 struct klp_shadow_type *by)
+	__must_hold(&klp_shadow_users_lock)
 {
-	struct klp_shadow_type *old = klp_shadow_user_type(user, type->id);
+	struct klp_shadow_type *type = klp_shadow_user_type(user, id);
 
-	if (!old || old == type)
+	lockdep_assert_held(&klp_shadow_users_lock);
+
+	if (!type || type == by || type->from == &klp_shadow_nobody)
 		return;
 	spin_lock_irq(&klp_shadow_lock);
-	old->away = true;
-	WRITE_ONCE(old->from, type);
+	type->away = true;
+	WRITE_ONCE(type->from, by);
 	spin_unlock_irq(&klp_shadow_lock);
 }
 
-/* @user declares @type, @gone an old one, and has just left the list. */
-static void klp_shadow_convert_type(struct klp_shadow_type *type, struct klp_shadow_user *user,
-				    struct klp_shadow_user *gone)
+/* @user declares @type; who declares an old one has been given up, or is about to be. */
+static void klp_shadow_convert_type(struct klp_shadow_type *type, struct klp_shadow_user *user)
 	__must_hold(&klp_shadow_users_lock)
 {
 	struct klp_shadow_conversion result = {};
@@ -285,10 +307,11 @@ static void klp_shadow_convert_type(struct klp_shadow_type *type, struct klp_sha
 
 	lockdep_assert_held(&klp_shadow_users_lock);
 
-	/* Destructors and releasing functions of the old livepatches may look, or free. */
-	klp_shadow_convert_away(gone, type);
 	list_for_each_entry(other, &klp_shadow_users, list)
-		klp_shadow_convert_away(other, type);
+		klp_shadow_take_away(other, type->id, type);
+	list_for_each_entry(other, &klp_shadow_given_up, list)
+		klp_shadow_take_away(other, type->id, type);
+	synchronize_rcu();
 
 	klp_shadow_convert_all(type, &result);
 	pr_info("%lu shadow variables '%s' of '%s' converted from %zu to %zu bytes\n",
@@ -299,14 +322,48 @@ static void klp_shadow_convert_type(struct klp_shadow_type *type, struct klp_sha
 	klp_shadow_share(type);
 }
 
+/* One who declares the id of @type has been given up; @user, the latest, declares @type. */
+static void klp_shadow_hand_on(struct klp_shadow_type *type, struct klp_shadow_user *user)
+	__must_hold(&klp_shadow_users_lock)
+{
+	struct klp_shadow_user *other;
+
+	lockdep_assert_held(&klp_shadow_users_lock);
+
+	if (!type->from)
+		return;
+	if (user->forced) {
+		/* Its enabling was reversed: they belong to one that is still enabled, if any. */
+		list_for_each_entry(other, &klp_shadow_users, list) {
+			if (other->forced || !klp_shadow_user_type(other, type->id))
+				continue;
+			spin_lock_irq(&klp_shadow_lock);
+			type->from = klp_shadow_user_type(other, type->id);
+			spin_unlock_irq(&klp_shadow_lock);
+			return;
+		}
+	}
+	/* The transition has completed. */
+	klp_shadow_convert_type(type, user);
+}
+
 static void klp_shadow_put(struct work_struct *work)
 {
 	struct klp_shadow_user *user = container_of(work, struct klp_shadow_user, put);
+	struct klp_shadow_type *type;
 
 	do {
 		/* For those who are about to have something released, too. */
 		synchronize_rcu();
 	} while (klp_shadow_release_all(user->mod));
+
+	mutex_lock(&klp_shadow_users_lock);
+	/* It may stay loaded, while others declare other things by its ids. */
+	for_each_type(type, user)
+		klp_shadow_take_away(user, type->id, &klp_shadow_nobody);
+	list_del(&user->list);
+	mutex_unlock(&klp_shadow_users_lock);
+
 	module_put(user->mod);
 	kfree(user);
 }
@@ -323,21 +380,22 @@ static void klp_shadow_put_later(struct klp_shadow_user *user)
 static void klp_shadow_user_remove(struct klp_shadow_user *user)
 	__must_hold(&klp_shadow_users_lock)
 {
-	struct klp_shadow_type *type, *latest;
-	struct klp_shadow_user *last;
+	struct klp_shadow_user *latest, *other;
+	struct klp_shadow_type *type;
 
 	lockdep_assert_held(&klp_shadow_users_lock);
 
-	last = list_last_entry(&klp_shadow_users, struct klp_shadow_user, list);
-	list_del(&user->list);
+	list_move(&user->list, &klp_shadow_given_up);
 
 	for_each_type(type, user) {
-		latest = klp_shadow_latest_type(type->id);
-		if (!latest)
-			klp_shadow_type_free_all(type);
-		else if (latest->from && last != user)
-			/* The transition has completed: it is the replaced one that goes. */
-			klp_shadow_convert_type(latest, klp_shadow_latest_user(type->id), user);
+		latest = klp_shadow_latest_user(type->id);
+		if (latest) {
+			klp_shadow_hand_on(klp_shadow_user_type(latest, type->id), latest);
+			continue;
+		}
+		klp_shadow_type_free_all(type);
+		list_for_each_entry(other, &klp_shadow_given_up, list)
+			klp_shadow_take_away(other, type->id, &klp_shadow_nobody);
 	}
 
 	klp_shadow_put_later(user);
@@ -351,7 +409,7 @@ static void klp_shadow_user_undo(struct klp_shadow_user *user)
 
 	lockdep_assert_held(&klp_shadow_users_lock);
 
-	list_del(&user->list);
+	list_move(&user->list, &klp_shadow_given_up);
 	for_each_type(type, user) {
 		if (type->built)
 			klp_shadow_type_free(NULL, type);
@@ -394,6 +452,8 @@ int klp_shadow_user_enable(const void *key, struct module *mod, struct klp_shado
 	}
 	klp_shadow_wait_for_conversion(user);
 	list_add_tail(&user->list, &klp_shadow_users);
+	/* For lookups of what was given up, before there is something to find. */
+	synchronize_rcu();
 	for_each_type(type, user) {
 		err = klp_shadow_share(type);
 		if (err) {

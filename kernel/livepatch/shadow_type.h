@@ -22,7 +22,7 @@ extern struct list_head klp_shadow_users;
 
 /**
  * struct klp_shadow_user - a livepatch that declares shadow variables
- * @list:	in klp_shadow_users
+ * @list:	in klp_shadow_users, later among those that were given up
  * @key:	tells it from others: one that fails may be of the same module
  * @mod:	its module
  * @types:	its declarations

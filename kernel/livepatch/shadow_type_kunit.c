@@ -8,7 +8,10 @@
  * tools/testing/selftests/livepatch/test-shadow-lifetimes.sh.
  */
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/kthread.h>
 #include <linux/livepatch_shadow.h>
 #include <linux/module.h>
 #include <linux/preempt.h>
@@ -49,6 +52,7 @@ static struct {
 	unsigned int fail;	/* conversions of multiples fail; none if 0 */
 	int err;		/* of the constructor of shared state */
 	struct klp_shadow_type *none;	/* its accessors find nothing */
+	bool looking;		/* slow_lookup() */
 } calls;
 
 static void note_dtor(void *obj, void *shadow_data)
@@ -77,13 +81,24 @@ static void note_release(void *obj, void *shadow_data)
 	calls.releases++;
 }
 
+/* Comes so late that its livepatch was given up. Looks for what is not its own, and frees. */
+static DECLARE_COMPLETION(late);
+
+static void late_release(void *obj, void *shadow_data)
+{
+	wait_for_completion(&late);
+	calls.wrong += !!klp_shadow_type_get(&parents[1], calls.none);
+	klp_shadow_type_free(&parents[1], calls.none);
+	calls.releases++;
+}
+
 static int grow(void *obj, void *shadow_data, void *old_data, size_t old_size)
 {
 	struct large *large = shadow_data;
 	struct small *small = old_data;
 
 	calls.wrong += old_size != sizeof(*small) || obj != &parents[small->n] ||
-		       large->n || large->twice;
+		       large->n || large->twice || READ_ONCE(calls.looking);
 	large->n = small->n;
 	large->twice = 2 * small->n;
 	calls.converts++;
@@ -120,6 +135,37 @@ static void give_up(struct module *mod, bool forced)
 {
 	klp_shadow_user_give_up(mod, forced);
 	flush_workqueue(klp_shadow_release_wq);
+}
+
+/* The same, but what it has to release is not over yet. */
+static void give_up_early(struct module *mod)
+{
+	klp_shadow_user_give_up(mod, false);
+}
+
+/* A lookup that takes its time, in a thread of its own. */
+static DECLARE_COMPLETION(looked);
+
+static int slow_lookup(void *unused)
+{
+	rcu_read_lock();
+	complete(&looked);
+	mdelay(50);
+	WRITE_ONCE(calls.looking, false);
+	rcu_read_unlock();
+
+	return 0;
+}
+
+static bool look_slowly(void)
+{
+	reinit_completion(&looked);
+	WRITE_ONCE(calls.looking, true);
+	if (IS_ERR(kthread_run(slow_lookup, NULL, "slow_lookup")))
+		return false;
+	wait_for_completion(&looked);
+
+	return true;
 }
 
 static unsigned int add(struct klp_shadow_type *type, unsigned int n)
@@ -423,6 +469,66 @@ static void g15_shared_that_was_built_goes(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID));
 }
 
+/* What is left of a livepatch lets alone what others declare by its id later. */
+static void g15_given_up_finds_nothing(struct kunit *test)
+{
+	struct klp_shadow_type a = SMALL("var");
+	struct klp_shadow_type b = { .name = "other", .id = ID, .size = sizeof(struct large) };
+
+	a.release = late_release;
+	calls.none = &a;
+	reinit_completion(&late);
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_alloc(&parents[0], &a, GFP_KERNEL, NULL));
+	give_up_early(&mod_a);
+	KUNIT_EXPECT_EQ(test, enable(&mod_b, &b, true), 0);
+	KUNIT_EXPECT_EQ(test, add(&b, 3), 3U);
+	complete_all(&late);
+	flush_workqueue(klp_shadow_release_wq);
+	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
+	/* Its module may stay loaded for as long as somebody likes. */
+	KUNIT_EXPECT_NULL(test, klp_shadow_type_get(&parents[1], &a));
+	KUNIT_EXPECT_EQ(test, count(), 3U);
+	give_up(&mod_b, false);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+/* The same of one whose variables another one has handed on since. */
+static void g15_handed_on_finds_nothing(struct kunit *test)
+{
+	struct klp_shadow_type a = SMALL("var"), b = SMALL("var");
+	struct klp_shadow_type c = { .name = "other", .id = ID, .size = sizeof(struct large) };
+
+	a.release = late_release;
+	calls.none = &a;
+	reinit_completion(&late);
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_alloc(&parents[0], &a, GFP_KERNEL, NULL));
+	klp_shadow_type_free(&parents[0], &a);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	give_up_early(&mod_a);
+	give_up_early(&mod_b);
+	KUNIT_EXPECT_EQ(test, enable(&mod_other, &c, true), 0);
+	KUNIT_EXPECT_EQ(test, add(&c, 3), 3U);
+	complete_all(&late);
+	flush_workqueue(klp_shadow_release_wq);
+	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
+	KUNIT_EXPECT_EQ(test, count(), 3U);
+	give_up(&mod_other, false);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+/* A lookup that was about to look when its livepatch was given up is over by then. */
+static void g15_lookups_end_first(struct kunit *test)
+{
+	struct klp_shadow_type a = SMALL("var");
+
+	KUNIT_ASSERT_TRUE(test, look_slowly());
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_EXPECT_FALSE(test, READ_ONCE(calls.looking));
+	give_up(&mod_a, false);
+}
+
 /* === G16, conversion === */
 
 static void g16_each_is_converted_once(struct kunit *test)
@@ -476,6 +582,74 @@ static void g16_reversed_converts_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.converts, 0U);
 	give_up(&mod_a, false);
 	KUNIT_EXPECT_EQ(test, calls.dtors, (unsigned int)MANY);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+/* Reversed by force: the old ones go on with the variables, until the last of them goes. */
+static void g16_reversed_by_force(struct kunit *test)
+{
+	struct klp_shadow_type a = SMALL("var"), a2 = SMALL("var"), b = LARGE("var");
+	struct klp_shadow_type c = LARGE("var");
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
+	KUNIT_ASSERT_EQ(test, enable(&mod_other, &a2, false), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	give_up(&mod_b, true);
+	/* The size alone does not tell what is there. */
+	KUNIT_EXPECT_EQ(test, enable(&mod_owner, &c, true), -EINVAL);
+	give_up(&mod_other, false);
+	KUNIT_EXPECT_EQ(test, calls.converts, 0U);
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_get(&parents[1], &a));
+	KUNIT_EXPECT_NULL(test, klp_shadow_type_get(&parents[1], &b));
+	KUNIT_EXPECT_PTR_EQ(test, b.from, &a);
+	give_up(&mod_a, false);
+	KUNIT_EXPECT_EQ(test, calls.converts, (unsigned int)MANY);
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_get(&parents[1], &b));
+	give_up(&mod_b, false);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, (unsigned int)MANY);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+/* One that was given up before, and has something to release still. */
+static void g16_given_up_earlier(struct kunit *test)
+{
+	struct klp_shadow_type a = SMALL("var"), b = SMALL("var"), c = LARGE("var");
+
+	a.release = late_release;
+	calls.none = &a;
+	reinit_completion(&late);
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_alloc(&parents[0], &a, GFP_KERNEL, NULL));
+	a.dtor = NULL;
+	klp_shadow_type_free(&parents[0], &a);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	give_up_early(&mod_a);
+	KUNIT_EXPECT_EQ(test, add(&b, 3), 3U);
+	KUNIT_ASSERT_EQ(test, enable(&mod_other, &c, true), 0);
+	give_up_early(&mod_b);
+	KUNIT_EXPECT_EQ(test, calls.converts, 3U);
+	complete_all(&late);
+	flush_workqueue(klp_shadow_release_wq);
+	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
+	/* It has freed one, as what it was by then. */
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, 1U);
+	KUNIT_EXPECT_EQ(test, count(), 2U);
+	give_up(&mod_other, false);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+static void g16_lookups_end_first(struct kunit *test)
+{
+	struct klp_shadow_type a = SMALL("var"), b = LARGE("var");
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	KUNIT_ASSERT_TRUE(test, look_slowly());
+	give_up(&mod_a, false);
+	KUNIT_EXPECT_EQ(test, calls.converts, 3U);
+	give_up(&mod_b, false);
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
@@ -657,8 +831,14 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g15_shared_is_handed_on),
 	KUNIT_CASE(g15_shared_cannot_be_built),
 	KUNIT_CASE(g15_shared_that_was_built_goes),
+	KUNIT_CASE(g15_given_up_finds_nothing),
+	KUNIT_CASE(g15_handed_on_finds_nothing),
+	KUNIT_CASE(g15_lookups_end_first),
 	KUNIT_CASE(g16_each_is_converted_once),
 	KUNIT_CASE(g16_reversed_converts_nothing),
+	KUNIT_CASE(g16_reversed_by_force),
+	KUNIT_CASE(g16_given_up_earlier),
+	KUNIT_CASE(g16_lookups_end_first),
 	KUNIT_CASE(g16_owner_goes_before_it),
 	KUNIT_CASE(g16_what_fails_is_freed),
 	KUNIT_CASE(g16_no_memory),
@@ -695,6 +875,7 @@ static int klp_shadow_type_case_init(struct kunit *test)
 /* Whatever a test has left, also one that gave up: the next begins with nothing. */
 static void klp_shadow_type_case_exit(struct kunit *test)
 {
+	complete_all(&late);
 	dropping = NULL;
 	evicting = false;
 	klp_shadow_free_all(ID, NULL);
