@@ -105,6 +105,19 @@ static struct klp_shadow *klp_shadow_insert(struct klp_shadow *new, struct klp_s
 	return new;
 }
 
+/**
+ * klp_shadow_add() - find a shadow variable, or add it, and tell which
+ * @obj:	parent
+ * @id:		identifier
+ * @size:	bytes of data of a new variable
+ * @gfp_flags:	how to allocate
+ * @ctor:	constructor of a new variable, or NULL
+ * @ctor_data:	handed to @ctor
+ * @existed:	becomes true if the returned variable is not by this call
+ *
+ * Context: As klp_shadow_get_or_alloc().
+ * Return: As klp_shadow_get_or_alloc().
+ */
 void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
 		     klp_shadow_ctor_t ctor, void *ctor_data, bool *existed)
 {

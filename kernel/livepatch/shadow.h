@@ -76,10 +76,7 @@ struct klp_shadow_dead {
 
 #define KLP_SHADOW_DEAD(name, fn)	{ .list = LIST_HEAD_INIT((name).list), .release = (fn) }
 
-/*
- * What alloc and get_or_alloc share. *@existed tells whose the returned variable is.
- * Context and the rest as klp_shadow_get_or_alloc().
- */
+/* What alloc and get_or_alloc share. */
 void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
 		     klp_shadow_ctor_t ctor, void *ctor_data, bool *existed);
 
