@@ -129,6 +129,7 @@ awk -f "$TOP/harness/bench/targets.awk" "$out/summary.csv" >"$out/targets.txt"
 if command -v gnuplot >/dev/null; then
 	gnuplot -e "out='$out'" "$TOP/harness/bench/plot.gp" >>"$log" 2>&1 ||
 		die "gnuplot failed: $(tail -n 1 "$log"); see $log"
+	sed -i '1a <!-- SPDX-License-Identifier: GPL-2.0-or-later -->' "$out"/*.svg
 fi
 cat "$out/targets.txt"
 sed -n 's/^klp_shadow_bench: \(n .* skipped.*\)/\1/p' "$console"
