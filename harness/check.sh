@@ -138,7 +138,7 @@ stays()
 		function jump(to) {
 			sub(/[-+]0x.*/, "", to)
 			sub(/\.cold$/, "", to)
-			if (to == self || to ~ /^\.text|_thunk/)
+			if (to == self || to ~ /^\.text|^__x86_return_thunk$/)
 				return
 			print self " jumps to " to
 			jumps++
@@ -149,8 +149,14 @@ stays()
 		}
 		pending && $2 ~ /^R_X86_64_/ { pending = $3 }
 		pending { jump(pending); pending = "" }
+		{ sub(/\t(cs|bnd|notrack) /, "\t") }
 		$2 ~ /^j/ && $NF ~ /^<.*>$/ { pending = substr($NF, 2, length($NF) - 2) }
-		END { exit jumps > 0 }'
+		$2 ~ /^j/ && $NF ~ /^\*%/ { jump($NF) }
+		END {
+			if (pending)
+				jump(pending)
+			exit jumps > 0
+		}'
 }
 
 # compile(compiler, directory, make...): every object of ours, with W=1

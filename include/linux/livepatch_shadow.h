@@ -110,7 +110,10 @@ struct klp_shadow_type {
 	struct klp_shadow_type *from;
 	/* Those that do not wait any more have been converted; under klp_shadow_lock. */
 	bool converting;
-	/* From this declaration, which has been given up; guarded by klp_shadow_lock. */
+	/*
+	 * From this declaration, whose livepatch is over. Written with klp_shadow_lock
+	 * and klp_shadow_users_lock held.
+	 */
 	bool away;
 	/* The shared instance is by this declaration; guarded by klp_shadow_users_lock. */
 	bool built;

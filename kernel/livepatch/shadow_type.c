@@ -65,16 +65,18 @@ static struct klp_shadow_type *klp_shadow_user_type(struct klp_shadow_user *user
 	return NULL;
 }
 
-/* The latest who declares an id, or NULL. */
+/* The latest who declares an id, or NULL. One whose variables were taken away has none. */
 static struct klp_shadow_user *klp_shadow_latest_user(unsigned long id)
 	__must_hold(&klp_shadow_users_lock)
 {
+	struct klp_shadow_type *type;
 	struct klp_shadow_user *user;
 
 	lockdep_assert_held(&klp_shadow_users_lock);
 
 	list_for_each_entry_reverse(user, &klp_shadow_users, list) {
-		if (klp_shadow_user_type(user, id))
+		type = klp_shadow_user_type(user, id);
+		if (type && !type->away)
 			return user;
 	}
 
@@ -276,10 +278,10 @@ static int klp_shadow_share(struct klp_shadow_type *type)
 }
 
 /*
- * What is left of a livepatch that has been given up, its code that is not patched
- * code, its destructors and its releasing functions, finds no variables of @id any
- * more, and frees them as @by's. A lookup may have looked just before: a grace
- * period has to pass before there is something else to be found.
+ * What is left of a livepatch that is over, its code that is not patched code, its
+ * destructors and its releasing functions, finds no variables of @id any more. It
+ * frees them as @by's, or none if that is nobody. A lookup may have looked just
+ * before: a grace period has to pass before there is something else to be found.
  */
 static void klp_shadow_take_away(struct klp_shadow_user *user, unsigned long id,
 				 struct klp_shadow_type *by)
@@ -333,12 +335,12 @@ static void klp_shadow_hand_on(struct klp_shadow_type *type, struct klp_shadow_u
 	if (!type->from)
 		return;
 	if (user->forced) {
-		/* Its enabling was reversed: they belong to one that is still enabled, if any. */
-		list_for_each_entry(other, &klp_shadow_users, list) {
-			if (other->forced || !klp_shadow_user_type(other, type->id))
+		/* Its enabling was reversed: they belong to the old ones whose code may run. */
+		list_for_each_entry_reverse(other, &klp_shadow_users, list) {
+			if (other == user || !klp_shadow_user_type(other, type->id))
 				continue;
 			spin_lock_irq(&klp_shadow_lock);
-			type->from = klp_shadow_user_type(other, type->id);
+			WRITE_ONCE(type->from, klp_shadow_user_type(other, type->id));
 			spin_unlock_irq(&klp_shadow_lock);
 			return;
 		}
@@ -394,6 +396,9 @@ static void klp_shadow_user_remove(struct klp_shadow_user *user)
 			continue;
 		}
 		klp_shadow_type_free_all(type);
+		/* The first are those that a conversion has left with nothing, by force. */
+		list_for_each_entry(other, &klp_shadow_users, list)
+			klp_shadow_take_away(other, type->id, &klp_shadow_nobody);
 		list_for_each_entry(other, &klp_shadow_given_up, list)
 			klp_shadow_take_away(other, type->id, &klp_shadow_nobody);
 	}
@@ -413,6 +418,8 @@ static void klp_shadow_user_undo(struct klp_shadow_user *user)
 	for_each_type(type, user) {
 		if (type->built)
 			klp_shadow_type_free(NULL, type);
+		if (!klp_shadow_latest_user(type->id))
+			klp_shadow_take_away(user, type->id, &klp_shadow_nobody);
 	}
 	klp_shadow_put_later(user);
 }
@@ -432,7 +439,7 @@ static void klp_shadow_user_undo(struct klp_shadow_user *user)
 int klp_shadow_user_enable(const void *key, struct module *mod, struct klp_shadow_type *types,
 			   unsigned int nr_types, bool replace)
 {
-	struct klp_shadow_user *user;
+	struct klp_shadow_user *user, *other;
 	struct klp_shadow_type *type;
 	int err;
 
@@ -449,6 +456,11 @@ int klp_shadow_user_enable(const void *key, struct module *mod, struct klp_shado
 	if (err) {
 		kfree(user);
 		goto out;
+	}
+	/* A module that has failed may try again: its declarations are @user's now. */
+	list_for_each_entry(other, &klp_shadow_given_up, list) {
+		if (other->types == types)
+			other->nr_types = 0;
 	}
 	klp_shadow_wait_for_conversion(user);
 	list_add_tail(&user->list, &klp_shadow_users);

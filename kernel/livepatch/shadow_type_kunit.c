@@ -518,6 +518,30 @@ static void g15_handed_on_finds_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
+/* A module that has failed to enable one may try again, before that is put. */
+static void g15_comes_again_at_once(struct kunit *test)
+{
+	struct klp_shadow_type a = SMALL("var");
+
+	a.release = late_release;
+	calls.none = &a;
+	reinit_completion(&late);
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_alloc(&parents[0], &a, GFP_KERNEL, NULL));
+	give_up_early(&mod_a);
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	complete_all(&late);
+	flush_workqueue(klp_shadow_release_wq);
+	calls.none = NULL;
+	a.release = note_release;
+	KUNIT_EXPECT_EQ(test, add(&a, 3), 3U);
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_get(&parents[1], &a));
+	calls.dtors = 0;
+	give_up(&mod_a, false);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 3U);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
 /* A lookup that was about to look when its livepatch was given up is over by then. */
 static void g15_lookups_end_first(struct kunit *test)
 {
@@ -608,6 +632,48 @@ static void g16_reversed_by_force(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_get(&parents[1], &b));
 	give_up(&mod_b, false);
 	KUNIT_EXPECT_EQ(test, calls.large_dtors, (unsigned int)MANY);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+/* One whose code may run for ever keeps them from being converted after that. */
+static void g16_forced_twice(struct kunit *test)
+{
+	struct klp_shadow_type a = SMALL("var"), a2 = SMALL("var"), b = LARGE("var");
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
+	KUNIT_ASSERT_EQ(test, enable(&mod_other, &a2, false), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	give_up(&mod_b, true);
+	give_up(&mod_a, true);
+	give_up(&mod_other, false);
+	KUNIT_EXPECT_EQ(test, calls.converts, 0U);
+	KUNIT_EXPECT_EQ(test, count(), (unsigned int)MANY);
+	KUNIT_EXPECT_PTR_EQ(test, b.from, &a);
+	give_up(&mod_a, false);
+	give_up(&mod_b, false);
+	KUNIT_EXPECT_EQ(test, count(), 0U);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+/* One that stays by force, when another's end has brought the conversion about. */
+static void g16_never_converted_back(struct kunit *test)
+{
+	struct klp_shadow_type a = SMALL("var"), a2 = SMALL("var"), b = LARGE("var");
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
+	KUNIT_ASSERT_EQ(test, enable(&mod_other, &a2, false), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	give_up(&mod_a, true);
+	give_up(&mod_other, false);
+	KUNIT_EXPECT_EQ(test, calls.converts, (unsigned int)MANY);
+	give_up(&mod_b, false);
+	KUNIT_EXPECT_EQ(test, count(), 0U);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, (unsigned int)MANY);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 0U);
+	KUNIT_EXPECT_NULL(test, klp_shadow_type_get(&parents[1], &a));
+	give_up(&mod_a, false);
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
@@ -833,10 +899,13 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g15_shared_that_was_built_goes),
 	KUNIT_CASE(g15_given_up_finds_nothing),
 	KUNIT_CASE(g15_handed_on_finds_nothing),
+	KUNIT_CASE(g15_comes_again_at_once),
 	KUNIT_CASE(g15_lookups_end_first),
 	KUNIT_CASE(g16_each_is_converted_once),
 	KUNIT_CASE(g16_reversed_converts_nothing),
 	KUNIT_CASE(g16_reversed_by_force),
+	KUNIT_CASE(g16_forced_twice),
+	KUNIT_CASE(g16_never_converted_back),
 	KUNIT_CASE(g16_given_up_earlier),
 	KUNIT_CASE(g16_lookups_end_first),
 	KUNIT_CASE(g16_owner_goes_before_it),
