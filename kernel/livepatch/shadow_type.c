@@ -299,20 +299,32 @@ static void klp_shadow_take_away(struct klp_shadow_user *user, unsigned long id,
 	spin_unlock_irq(&klp_shadow_lock);
 }
 
+/* From all that have a declaration of @id, but @by itself. */
+static void klp_shadow_take_all_away(unsigned long id, struct klp_shadow_type *by)
+	__must_hold(&klp_shadow_users_lock)
+{
+	struct klp_shadow_user *user;
+
+	lockdep_assert_held(&klp_shadow_users_lock);
+
+	/* Those that are given up next, or stay by force. */
+	list_for_each_entry(user, &klp_shadow_users, list)
+		klp_shadow_take_away(user, id, by);
+	/* Those that have something to release still. */
+	list_for_each_entry(user, &klp_shadow_given_up, list)
+		klp_shadow_take_away(user, id, by);
+}
+
 /* @user declares @type; who declares an old one has been given up, or is about to be. */
 static void klp_shadow_convert_type(struct klp_shadow_type *type, struct klp_shadow_user *user)
 	__must_hold(&klp_shadow_users_lock)
 {
 	struct klp_shadow_conversion result = {};
 	size_t old_size = type->from->size;
-	struct klp_shadow_user *other;
 
 	lockdep_assert_held(&klp_shadow_users_lock);
 
-	list_for_each_entry(other, &klp_shadow_users, list)
-		klp_shadow_take_away(other, type->id, type);
-	list_for_each_entry(other, &klp_shadow_given_up, list)
-		klp_shadow_take_away(other, type->id, type);
+	klp_shadow_take_all_away(type->id, type);
 	synchronize_rcu();
 
 	klp_shadow_convert_all(type, &result);
@@ -382,7 +394,7 @@ static void klp_shadow_put_later(struct klp_shadow_user *user)
 static void klp_shadow_user_remove(struct klp_shadow_user *user)
 	__must_hold(&klp_shadow_users_lock)
 {
-	struct klp_shadow_user *latest, *other;
+	struct klp_shadow_user *latest;
 	struct klp_shadow_type *type;
 
 	lockdep_assert_held(&klp_shadow_users_lock);
@@ -396,11 +408,7 @@ static void klp_shadow_user_remove(struct klp_shadow_user *user)
 			continue;
 		}
 		klp_shadow_type_free_all(type);
-		/* The first are those that a conversion has left with nothing, by force. */
-		list_for_each_entry(other, &klp_shadow_users, list)
-			klp_shadow_take_away(other, type->id, &klp_shadow_nobody);
-		list_for_each_entry(other, &klp_shadow_given_up, list)
-			klp_shadow_take_away(other, type->id, &klp_shadow_nobody);
+		klp_shadow_take_all_away(type->id, &klp_shadow_nobody);
 	}
 
 	klp_shadow_put_later(user);

@@ -92,6 +92,14 @@ static void late_release(void *obj, void *shadow_data)
 	calls.releases++;
 }
 
+/* Until complete_all(&late). */
+static void release_late(struct klp_shadow_type *type)
+{
+	type->release = late_release;
+	calls.none = type;
+	reinit_completion(&late);
+}
+
 static int grow(void *obj, void *shadow_data, void *old_data, size_t old_size)
 {
 	struct large *large = shadow_data;
@@ -475,9 +483,7 @@ static void g15_given_up_finds_nothing(struct kunit *test)
 	struct klp_shadow_type a = SMALL("var");
 	struct klp_shadow_type b = { .name = "other", .id = ID, .size = sizeof(struct large) };
 
-	a.release = late_release;
-	calls.none = &a;
-	reinit_completion(&late);
+	release_late(&a);
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_alloc(&parents[0], &a, GFP_KERNEL, NULL));
 	give_up_early(&mod_a);
@@ -499,9 +505,7 @@ static void g15_handed_on_finds_nothing(struct kunit *test)
 	struct klp_shadow_type a = SMALL("var"), b = SMALL("var");
 	struct klp_shadow_type c = { .name = "other", .id = ID, .size = sizeof(struct large) };
 
-	a.release = late_release;
-	calls.none = &a;
-	reinit_completion(&late);
+	release_late(&a);
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_alloc(&parents[0], &a, GFP_KERNEL, NULL));
 	klp_shadow_type_free(&parents[0], &a);
@@ -523,9 +527,7 @@ static void g15_comes_again_at_once(struct kunit *test)
 {
 	struct klp_shadow_type a = SMALL("var");
 
-	a.release = late_release;
-	calls.none = &a;
-	reinit_completion(&late);
+	release_late(&a);
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_alloc(&parents[0], &a, GFP_KERNEL, NULL));
 	give_up_early(&mod_a);
@@ -609,16 +611,23 @@ static void g16_reversed_converts_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
+/* @b is about to replace two that go on with each other's variables. */
+static void replace_two(struct kunit *test, struct klp_shadow_type *a,
+			struct klp_shadow_type *a2, struct klp_shadow_type *b)
+{
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, a, false), 0);
+	KUNIT_ASSERT_EQ(test, enable(&mod_other, a2, false), 0);
+	KUNIT_ASSERT_EQ(test, add(a, MANY), (unsigned int)MANY);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, b, true), 0);
+}
+
 /* Reversed by force: the old ones go on with the variables, until the last of them goes. */
 static void g16_reversed_by_force(struct kunit *test)
 {
 	struct klp_shadow_type a = SMALL("var"), a2 = SMALL("var"), b = LARGE("var");
 	struct klp_shadow_type c = LARGE("var");
 
-	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
-	KUNIT_ASSERT_EQ(test, enable(&mod_other, &a2, false), 0);
-	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
-	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	replace_two(test, &a, &a2, &b);
 	give_up(&mod_b, true);
 	/* The size alone does not tell what is there. */
 	KUNIT_EXPECT_EQ(test, enable(&mod_owner, &c, true), -EINVAL);
@@ -640,10 +649,7 @@ static void g16_forced_twice(struct kunit *test)
 {
 	struct klp_shadow_type a = SMALL("var"), a2 = SMALL("var"), b = LARGE("var");
 
-	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
-	KUNIT_ASSERT_EQ(test, enable(&mod_other, &a2, false), 0);
-	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
-	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	replace_two(test, &a, &a2, &b);
 	give_up(&mod_b, true);
 	give_up(&mod_a, true);
 	give_up(&mod_other, false);
@@ -661,10 +667,7 @@ static void g16_never_converted_back(struct kunit *test)
 {
 	struct klp_shadow_type a = SMALL("var"), a2 = SMALL("var"), b = LARGE("var");
 
-	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
-	KUNIT_ASSERT_EQ(test, enable(&mod_other, &a2, false), 0);
-	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
-	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	replace_two(test, &a, &a2, &b);
 	give_up(&mod_a, true);
 	give_up(&mod_other, false);
 	KUNIT_EXPECT_EQ(test, calls.converts, (unsigned int)MANY);
@@ -682,9 +685,7 @@ static void g16_given_up_earlier(struct kunit *test)
 {
 	struct klp_shadow_type a = SMALL("var"), b = SMALL("var"), c = LARGE("var");
 
-	a.release = late_release;
-	calls.none = &a;
-	reinit_completion(&late);
+	release_late(&a);
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_alloc(&parents[0], &a, GFP_KERNEL, NULL));
 	a.dtor = NULL;
