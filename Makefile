@@ -20,6 +20,7 @@ help:
 	@echo 'make real-busted          the same ones broken, which the tests must notice'
 	@echo 'make real-cost            what a variable costs a TCP segment, beside the kernel'\''s own store'
 	@echo 'make klp-build            a livepatch by the kernel'\''s own klp-build, Linux 7.3'
+	@echo 'make pressure             variables that take most of the memory: the page cache stays'
 	@echo 'make busted               broken stores that the tests must notice; VARIANTS="..." chooses'
 	@echo 'make coverage             which lines of the store its tests reach'
 	@echo 'make bench                measure the store beside the kernel'\''s own; QUICK=1 is short'
@@ -73,7 +74,10 @@ torture: setup
 real: setup
 	@harness/real/real.sh $(TESTS)
 
-real-busted: setup
+real-pressure: kernel
+	@harness/pressure.sh
+
+busted: setup
 	@harness/real/real.sh -b $(TESTS)
 
 real-cost: setup
@@ -106,4 +110,4 @@ clean:
 	@rm -rf build
 
 .PHONY: help setup kernel demo test check compile litmus kunit kunit-vm torture real real-busted \
-	real-cost klp-build busted coverage docs bench bench-vm shell overlay clean
+	real-cost klp-build pressure busted coverage docs bench bench-vm shell overlay clean

@@ -4,7 +4,7 @@
 #
 # Shows that the tests notice a broken store. Each variant is a patch in patches/
 # that breaks the store and names a scenario in which that must be seen, and a
-# regular expression for how. The torture module is built with a patched copy of
+# regular expression for how; "Test:" limits the KUnit suite. The torture module is built with a patched copy of
 # the store in it and runs in the scenario's kernel, the KUnit suite is built from
 # a patched tree. What stays green, or goes red otherwise, has failed; so has the
 # store as it is if it does not stay green in the same way; -g leaves that out, for a
@@ -22,7 +22,7 @@ set_seconds 20
 # header(variant, name): what the patch says of it
 header()
 {
-	sed -n "s/^$2: //p; /^--- /q" "$here/patches/$1.patch"
+	[[ $1 == control ]] || sed -n "s/^$2: //p; /^--- /q" "$here/patches/$1.patch"
 }
 
 mapfile -t known < <(basename -s .patch "$here"/patches/*.patch)
@@ -119,7 +119,7 @@ kunit()
 	cp -r "$TOP"/{Documentation,harness,include,kernel,samples,tools} "$tree/"
 	ln -s "$BUILD" "$tree/build"
 	break_it "$1" "$tree" || { result 1 "busted $1 (kunit)" "does not apply: $(tail -n 1 "$work/patch")"; return; }
-	"$tree/harness/kunit.sh" >"$log" 2>&1 || status=$?
+	KUNIT_FILTER=$(header "$1" Test) "$tree/harness/kunit.sh" >"$log" 2>&1 || status=$?
 	judge "$1" kunit "$status" $((SECONDS - start)) "$log" "$log"
 }
 

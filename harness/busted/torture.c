@@ -6,7 +6,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 int COPY_NAME(_klp_shadow_table_init)(void);
-int COPY_NAME(_klp_shadow_release_init)(void);
+int COPY_NAME(_klp_shadow_init)(void);
 
 #undef module_init
 #undef module_exit
@@ -14,7 +14,7 @@ int COPY_NAME(_klp_shadow_release_init)(void);
 	int __init init_module(void)				\
 	{							\
 		return COPY_NAME(_klp_shadow_table_init)() ?:	\
-		       COPY_NAME(_klp_shadow_release_init)() ?: fn();	\
+		       COPY_NAME(_klp_shadow_init)() ?: fn();	\
 	}
 #define module_exit(fn)	static void *fn ## _unused __maybe_unused = fn
 

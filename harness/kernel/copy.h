@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Included before all else of a store's source file that is compiled into a
- * module, beside the kernel's own store: gives its public functions the prefix
- * COPY, exports nothing and makes its initcalls, fn for one, functions to be
- * called by hand, COPY_fn then.
+ * Included first when a source file of a store is compiled once more, beside the
+ * kernel's own store. Public functions get the prefix COPY, nothing is exported, and
+ * an initcall fn becomes a function COPY_fn that the user of the copy calls.
  */
 #ifndef _KLP_SHADOW_COPY_H
 #define _KLP_SHADOW_COPY_H
@@ -34,14 +33,14 @@
 #define printk_deferred			printk
 
 #define COPY_INIT(fn)				\
-	int __init COPY_NAME(_ ## fn)(void);	\
-	int __init COPY_NAME(_ ## fn)(void)	\
+	int __ref COPY_NAME(_ ## fn)(void);	\
+	int __ref COPY_NAME(_ ## fn)(void)	\
 	{					\
 		return fn();			\
 	}
 #define COPY_NO_INIT(fn)	static void *fn ## _unused __initdata __maybe_unused = fn
 
-/* The source file's own comes after this header. */
+/* The source file defines its own. */
 #undef pr_fmt
 
 #undef early_initcall
@@ -55,7 +54,7 @@
 #define core_initcall(fn)	COPY_INIT(fn)
 #define postcore_initcall(fn)	COPY_INIT(fn)
 #define subsys_initcall(fn)	COPY_INIT(fn)
-/* Files in debugfs and the like, which the kernel's own store has already. */
+/* Files in debugfs, for example, which the kernel's own store has. */
 #define fs_initcall(fn)		COPY_NO_INIT(fn)
 #define device_initcall(fn)	COPY_NO_INIT(fn)
 #define late_initcall(fn)	COPY_NO_INIT(fn)

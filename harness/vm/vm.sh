@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> [VARIANT=<name>] vm.sh [-t SECONDS] [-a 'KERNEL ARGUMENT...']
-#                [-p DIRECTORY] JOB
+#                [-p DIRECTORY] [-m MEMORY] JOB
 #        KERNEL=<line> [VARIANT=<name>] vm.sh -i
 #
 # Boots the built kernel of a line in QEMU and runs the script JOB there, as
@@ -19,14 +19,16 @@
 limit=600
 append=
 extra=
+memory=1G
 interactive=
-while getopts t:a:p:i option; do
+while getopts t:a:p:m:i option; do
 	case $option in
 	t) limit=$OPTARG ;;
 	a) append=$OPTARG ;;
 	p) extra=$OPTARG ;;
+	m) memory=$OPTARG ;;
 	i) interactive=1 ;;
-	*) die "usage: vm.sh [-t SECONDS] [-a 'KERNEL ARGUMENT...'] [-p DIRECTORY] JOB | -i" ;;
+	*) die "usage: vm.sh [-t SECONDS] [-a 'KERNEL ARGUMENT...'] [-p DIRECTORY] [-m MEMORY] JOB | -i" ;;
 	esac
 done
 shift $((OPTIND - 1))
@@ -70,7 +72,7 @@ payload()
 boot()
 {
 	local arguments=(-accel "$1" -cpu "$([[ $1 == kvm* ]] && echo host || echo max)"
-		-smp "2,sockets=2" -m 1G -no-reboot -display none -nodefaults
+		-smp "2,sockets=2" -m "$memory" -no-reboot -display none -nodefaults
 		-kernel "$image"
 		-drive "file=${VM_ROOTFS:-$BUILD/rootfs.ext2},format=raw,if=virtio,readonly=on"
 		-drive "file=$work/payload.tar,format=raw,if=virtio,readonly=on"

@@ -1,132 +1,339 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Shadow variables: a store that maps <parent pointer, id> to data.
+ * Shadow variables: a store that maps <parent, id> to data.
  *
- * This file has the five calls; shadow_table.c finds, links and unlinks,
- * shadow_id.c knows which variables an id has, shadow_move.c moves them, and
- * shadow_type.c has them live as long as they are declared. The promises have
- * labels, G1 ... G16, which are spelled out in
- * Documentation/livepatch/shadow-vars.rst; a label in a comment here says that
- * the code below it is what keeps that promise. Names in brackets are those of
- * litmus tests, in Documentation/litmus-tests/livepatch-shadow.
+ * Copyright (C) 2014 Josh Poimboeuf <jpoimboe@redhat.com>
+ * Copyright (C) 2014 Seth Jennings <sjenning@redhat.com>
+ * Copyright (C) 2017 Joe Lawrence <joe.lawrence@redhat.com>
+ *
+ * This file has the public calls of the id-based API; shadow_table.c has the hash
+ * table below them. The guarantees G1, G2, ... are in
+ * Documentation/livepatch/shadow-vars.rst. Names in brackets are litmus tests in
+ * Documentation/litmus-tests/livepatch-shadow.
  */
 #define pr_fmt(fmt) "livepatch: " fmt
 
-#include <linux/bug.h>
-#include <linux/export.h>
-#include <linux/livepatch_shadow.h>
-#include <linux/lockdep.h>
+#include <linux/irq_work.h>
+#include <linux/irqflags.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/printk.h>
-#include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
-#include "shadow_id.h"
-#include "shadow_move.h"
-#include "shadow_release.h"
 #include "shadow_table.h"
 
-DEFINE_SPINLOCK(klp_shadow_lock);
-
 /*
- * Existing livepatches keep lists, mutexes and spinlocks in the data and rely
- * on the alignment that they get from kmalloc() at this offset. (G10)
+ * Existing livepatches keep lists, mutexes and spinlocks in the data and rely on
+ * its alignment. (G10) The variables of a running kernel's own store have the
+ * same layout.
  */
 #ifdef CONFIG_64BIT
+static_assert(offsetof(struct klp_shadow, rcu) == 16);
 static_assert(offsetof(struct klp_shadow, obj) == 32);
 static_assert(offsetof(struct klp_shadow, id) == 40);
 static_assert(offsetof(struct klp_shadow, data) == 48);
 #endif
 
-/**
- * klp_shadow_get() - find a shadow variable
- * @obj:	parent; any pointer value, never dereferenced
- * @id:		identifier; any value
- *
- * The pointer stays good until the variable is freed. Whoever cannot rule out
- * that somebody else frees it brackets the call and every use of the result
- * with rcu_read_lock() and rcu_read_unlock().
- *
- * Context: Any, including NMI. Takes no lock, does not sleep or allocate.
- * Return: the data of variable <@obj, @id>, or NULL when there is none.
+/*
+ * Every variable is in one of these lists, chosen by its id and the CPU that added it,
+ * so that removal by id does not visit the whole table. Guarded by klp_shadow_lock.
  */
-void *klp_shadow_get(void *obj, unsigned long id)
+#define KLP_SHADOW_ID_BITS	6
+
+static struct hlist_head klp_shadow_ids[KLP_SHADOW_SLOTS][BIT(KLP_SHADOW_ID_BITS)];
+
+static struct hlist_head *klp_shadow_id_head(unsigned long id, unsigned int slot)
 {
-	struct klp_shadow *shadow;
-
-	/* Chains are walked as RCU reader: that is all it needs. (G1) */
-	rcu_read_lock();
-	shadow = klp_shadow_table_find(obj, id);
-	if (shadow)
-		shadow = klp_shadow_resolve(shadow);
-	rcu_read_unlock();
-
-	return shadow ? shadow->data : NULL;
+	return &klp_shadow_ids[slot % KLP_SHADOW_SLOTS][hash_long(id, KLP_SHADOW_ID_BITS)];
 }
-EXPORT_SYMBOL_GPL(klp_shadow_get);
+
+/* === Reclaim === */
+
+/* Removed variables without and with a release callback. Lockless. */
+static LLIST_HEAD(klp_shadow_to_free);
+static LLIST_HEAD(klp_shadow_to_release);
 
 /*
- * Under the lock: either the variable that has got there first, or @new after
- * its construction. NULL with an error of the constructor in *@err, or with
- * none when the id has no record yet and *@record is none either; if that is
- * put to use, it is *@record no more.
+ * Ordered, so that the modules of unregistered patches are put in the order of
+ * their unregistering. Separate from resizes, which must not wait for release
+ * callbacks.
  */
-static struct klp_shadow *klp_shadow_insert(struct klp_shadow *new, struct klp_shadow **record,
-					    klp_shadow_ctor_t ctor, void *ctor_data, int *err)
-	__must_hold(&klp_shadow_lock)
+struct workqueue_struct *klp_shadow_release_wq __ro_after_init;
+
+/* Its holder has released everything that was in the list before. */
+static DEFINE_MUTEX(klp_shadow_release_mutex);
+
+/* Separate from release callbacks, which may sleep for long. */
+static void klp_shadow_free_work_fn(struct work_struct *work)
 {
-	struct klp_shadow *shadow, *of_id;
+	struct klp_shadow *shadow, *next;
+
+	llist_for_each_entry_safe(shadow, next, llist_del_all(&klp_shadow_to_free), reclaim) {
+		kfree_rcu(shadow, rcu);
+		cond_resched();
+	}
+}
+
+/* Call all pending release callbacks. Returns true if one of them was in @mod. */
+bool klp_shadow_release_all(struct module *mod)
+{
+	struct klp_shadow *shadow, *next;
+	struct llist_node *list;
+	bool called = false;
+
+	mutex_lock(&klp_shadow_release_mutex);
+	list = llist_reverse_order(llist_del_all(&klp_shadow_to_release));
+	if (list)
+		/* Lookups that began before the removal may still use it. (G14) */
+		synchronize_rcu();
+	llist_for_each_entry_safe(shadow, next, list, reclaim) {
+		called |= mod && within_module((unsigned long)shadow->release, mod);
+		shadow->release(shadow->obj, shadow->data);
+		kfree(shadow);
+		cond_resched();
+	}
+	mutex_unlock(&klp_shadow_release_mutex);
+
+	return called;
+}
+
+static void klp_shadow_release_work_fn(struct work_struct *work)
+{
+	klp_shadow_release_all(NULL);
+}
+
+static DECLARE_WORK(klp_shadow_free_work, klp_shadow_free_work_fn);
+static DECLARE_WORK(klp_shadow_release_work, klp_shadow_release_work_fn);
+
+static void klp_shadow_reclaim_irq_fn(struct irq_work *work)
+{
+	if (!llist_empty(&klp_shadow_to_free))
+		schedule_work(&klp_shadow_free_work);
+	if (!llist_empty(&klp_shadow_to_release))
+		queue_work(klp_shadow_release_wq, &klp_shadow_release_work);
+}
+
+static struct irq_work klp_shadow_reclaim_irq = IRQ_WORK_INIT(klp_shadow_reclaim_irq_fn);
+
+/*
+ * Free a removed variable, or one that was never added: after a grace period,
+ * because lookups that began before the removal may still use it. (G7) [free+get]
+ *
+ * A caller with interrupts off may hold the lock of a run queue or a timer, which
+ * kfree(), kfree_rcu() and queue_work() may take: an interrupt queues work. (G6)
+ */
+void klp_shadow_reclaim(struct klp_shadow *shadow, klp_shadow_release_t release)
+{
+	bool queue;
+
+	if (release) {
+		shadow->release = release;
+		queue = llist_add(&shadow->reclaim, &klp_shadow_to_release);
+	} else if (irqs_disabled()) {
+		queue = llist_add(&shadow->reclaim, &klp_shadow_to_free);
+	} else {
+		kfree_rcu(shadow, rcu);
+		return;
+	}
+	if (queue)
+		irq_work_queue(&klp_shadow_reclaim_irq);
+}
+
+/* Free what was removed while klp_shadow_lock was held. */
+void klp_shadow_reclaim_list(struct hlist_head *removed, klp_shadow_release_t release)
+{
+	struct klp_shadow *shadow;
+	struct hlist_node *next;
+
+	hlist_for_each_entry_safe(shadow, next, removed, id_link)
+		klp_shadow_reclaim(shadow, shadow->obj == KLP_SHADOW_ALIAS ? NULL : release);
+
+	klp_shadow_table_maybe_resize();
+}
+
+/* === Aliases === */
+
+/*
+ * A variable that has been moved cannot be linked into the chain of its new parent:
+ * lookups may still visit it in the old one. An alias is linked there instead, and
+ * leads to the variable. Its memory is the data of a struct klp_shadow, which is
+ * reclaimed like a variable because lookups read all of the alias itself.
+ */
+static struct klp_shadow *klp_shadow_alias_alloc(void *parent, unsigned long id, gfp_t gfp_flags)
+{
+	struct klp_shadow *memory, *alias;
+
+	memory = kzalloc(sizeof(*memory) + sizeof(*alias), gfp_flags);
+	if (!memory)
+		return NULL;
+	memory->obj = KLP_SHADOW_ALIAS;
+
+	alias = (struct klp_shadow *)memory->data;
+	alias->obj = KLP_SHADOW_ALIAS;
+	alias->id = id;
+	alias->parent = parent;
+
+	return alias;
+}
+
+/* @entry has left the table: reclaim its memory if it is an alias. */
+static void klp_shadow_alias_remove(struct klp_shadow *entry, struct hlist_head *removed)
+{
+	struct klp_shadow *memory;
+
+	if (entry->obj != KLP_SHADOW_ALIAS)
+		return;
+	memory = container_of((void *)entry, struct klp_shadow, data);
+	hlist_add_head(&memory->id_link, removed);
+}
+
+/* === Adding and removing, with the lock held === */
+
+/* At the front, so that an iterator that has started does not visit it. */
+void klp_shadow_link_id(struct klp_shadow *shadow)
+{
+	lockdep_assert_held(&klp_shadow_lock);
+	hlist_add_head(&shadow->id_link, klp_shadow_id_head(shadow->id, raw_smp_processor_id()));
+}
+
+/* Make a complete variable visible to lookups. Its pair is not in the table. */
+void klp_shadow_link(struct klp_shadow *shadow)
+{
+	lockdep_assert_held(&klp_shadow_lock);
+
+	klp_shadow_link_id(shadow);
+	/* Last: a lookup sees what the constructor wrote. (G2) [add+get] */
+	klp_shadow_table_add(shadow);
+}
+
+/*
+ * Hide a variable from lookups that begin later. It is added to @removed, for
+ * klp_shadow_reclaim_list(); one that waits for its conversion is left to that.
+ */
+void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor, bool release,
+		       struct hlist_head *removed)
+{
+	struct klp_shadow *entry = klp_shadow_table_entry(shadow);
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	/* Nobody else can add the pair from here on: one construction. (G5) */
-	shadow = klp_shadow_table_find(new->obj, new->id);
-	if (shadow)
-		return klp_shadow_resolve(shadow);
+	klp_shadow_table_del(entry);
+	klp_shadow_alias_remove(entry, removed);
 
-	of_id = klp_shadow_id_find(new->id);
-	if (!of_id && !*record)
-		return NULL;
-
-	if (ctor) {
-		*err = ctor(new->obj, new->data, ctor_data);
-		if (*err)
-			return NULL;
+	if (klp_shadow_waits(shadow)) {
+		shadow->wait = release ? KLP_SHADOW_DROPPED_RELEASE : KLP_SHADOW_DROPPED;
+	} else {
+		hlist_del(&shadow->id_link);
+		hlist_add_head(&shadow->id_link, removed);
 	}
-
-	if (!of_id) {
-		of_id = *record;
-		*record = NULL;
-		klp_shadow_id_add(of_id);
-	}
-	klp_shadow_id_link(of_id, new);
-	/* Comes last, so a lookup sees what the constructor did. (G2) [add+get] */
-	klp_shadow_table_add(new);
-
-	return new;
+	if (dtor)
+		dtor(shadow->obj, shadow->data);
 }
 
-/**
- * klp_shadow_add() - find a shadow variable, or add it, and tell which
- * @obj:	parent
- * @id:		identifier
- * @size:	bytes of data of a new variable
- * @gfp_flags:	how to allocate
- * @ctor:	constructor of a new variable, or NULL
- * @ctor_data:	handed to @ctor
- * @existed:	becomes true if the returned variable is not by this call
- *
- * Context: As klp_shadow_get_or_alloc().
- * Return: As klp_shadow_get_or_alloc().
- */
-void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
-		     klp_shadow_ctor_t ctor, void *ctor_data, bool *existed)
+/* Marks entries of iterators: an address that no parent has. */
+#define KLP_SHADOW_ITER		((void *)klp_shadow_ids)
+
+static void klp_shadow_iter_start(struct klp_shadow_iter *iter)
+	__must_hold(&klp_shadow_lock)
 {
-	struct klp_shadow *new, *shadow, *record = NULL;
+	struct klp_shadow *pos;
+
+	for (iter->slot = 0; iter->slot < KLP_SHADOW_SLOTS; iter->slot++) {
+		pos = (struct klp_shadow *)iter->pos[iter->slot];
+		pos->obj = KLP_SHADOW_ITER;
+		hlist_add_head(&pos->id_link, klp_shadow_id_head(iter->id, iter->slot));
+	}
+	iter->slot = 0;
+	iter->started = true;
+}
+
+/*
+ * The next variable, or NULL: if *@budget is used up, or at the end, after the last
+ * slot. The lock may be dropped between calls. Variables added meanwhile are not
+ * visited, so that the iteration ends however many there are.
+ */
+struct klp_shadow *klp_shadow_iter_next(struct klp_shadow_iter *iter, unsigned int *budget)
+{
+	struct klp_shadow *pos, *shadow;
+	struct hlist_node *next;
+
+	lockdep_assert_held(&klp_shadow_lock);
+
+	if (!iter->started)
+		klp_shadow_iter_start(iter);
+	while (iter->slot < KLP_SHADOW_SLOTS && *budget) {
+		--*budget;
+		pos = (struct klp_shadow *)iter->pos[iter->slot];
+		next = pos->id_link.next;
+		hlist_del(&pos->id_link);
+		if (!next) {
+			iter->slot++;
+			continue;
+		}
+		hlist_add_behind(&pos->id_link, next);
+		shadow = hlist_entry(next, struct klp_shadow, id_link);
+		/* Other ids and iterators may share the list. */
+		if (shadow->id == iter->id && shadow->obj != KLP_SHADOW_ITER)
+			return shadow;
+	}
+
+	return NULL;
+}
+
+/* Remove up to KLP_SHADOW_BATCH variables. Returns false at the end. */
+bool klp_shadow_free_batch(struct klp_shadow_iter *iter, klp_shadow_dtor_t dtor,
+			   klp_shadow_release_t release)
+{
+	unsigned int budget = KLP_SHADOW_BATCH;
+	struct klp_shadow *shadow;
+	unsigned long flags;
+	HLIST_HEAD(removed);
+	bool more;
+
+	spin_lock_irqsave(&klp_shadow_lock, flags);
+	while ((shadow = klp_shadow_iter_next(iter, &budget)))
+		klp_shadow_remove(shadow, dtor, release, &removed);
+	more = iter->slot < KLP_SHADOW_SLOTS;
+	spin_unlock_irqrestore(&klp_shadow_lock, flags);
+
+	klp_shadow_reclaim_list(&removed, release);
+
+	return more;
+}
+
+/* === Public calls === */
+
+/**
+ * klp_shadow_get() - look a shadow variable up
+ * @obj:	parent; any pointer value, never dereferenced
+ * @id:		identifier; any value
+ *
+ * The data stays valid until the variable is freed. A caller that cannot exclude a
+ * concurrent free encloses the call and every use of the data in rcu_read_lock()
+ * and rcu_read_unlock().
+ *
+ * Context: Any, including NMI. Takes no lock, does not sleep or allocate.
+ * Return: The data of variable <@obj, @id>, or NULL if there is none.
+ */
+void *klp_shadow_get(void *obj, unsigned long id)
+{
+	return klp_shadow_lookup(obj, id);
+}
+EXPORT_SYMBOL_GPL(klp_shadow_get);
+
+/* Inline: a call of it would pass seven arguments. */
+static __always_inline void *__klp_shadow_add(void *obj, unsigned long id, size_t size,
+					      gfp_t gfp_flags, klp_shadow_ctor_t ctor,
+					      void *ctor_data, bool *existed)
+{
+	struct klp_shadow *new, *shadow;
 	unsigned long flags;
 	void *data;
 	int err = 0;
 
-	data = klp_shadow_get(obj, id);
+	data = klp_shadow_lookup(obj, id);
 	*existed = data;
 	if (data)
 		return data;
@@ -136,9 +343,8 @@ void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
 		return NULL;
 
 	/*
-	 * Before the lock, with the caller's flags (G6). The caller gets NULL
-	 * and knows what to do; a report for each failure on a patched hot path
-	 * under memory pressure helps nobody. (G11)
+	 * Before the lock, with the caller's flags. (G6) The caller handles NULL;
+	 * a report for each failure of a hot path would flood the log. (G11)
 	 */
 	new = kzalloc(sizeof(*new) + size, gfp_flags | __GFP_NOWARN);
 	if (!new)
@@ -146,55 +352,63 @@ void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
 	new->obj = obj;
 	new->id = id;
 
-	do {
-		spin_lock_irqsave(&klp_shadow_lock, flags);
-		shadow = klp_shadow_insert(new, &record, ctor, ctor_data, &err);
-		data = shadow ? shadow->data : NULL;
-		spin_unlock_irqrestore(&klp_shadow_lock, flags);
-	} while (!shadow && !err && (record = klp_shadow_id_new(id, gfp_flags | __GFP_NOWARN)));
+	spin_lock_irqsave(&klp_shadow_lock, flags);
+	/* Pairs with klp_shadow_free(). [free+add, free-flag+add] */
+	smp_mb__after_spinlock();
+	/* Only the holder of the lock adds the pair: one constructor call. (G5) */
+	shadow = klp_shadow_find(obj, id);
+	if (!shadow && ctor)
+		err = ctor(obj, new->data, ctor_data);
+	if (!shadow && !err) {
+		klp_shadow_link(new);
+		shadow = new;
+	}
+	spin_unlock_irqrestore(&klp_shadow_lock, flags);
 
-	/* Somebody else may have added the record, or the variable. */
-	kfree(record);
 	if (shadow == new) {
-		klp_shadow_table_resize_if_wanted();
-		return data;
+		klp_shadow_table_maybe_resize();
+		return new->data;
 	}
 
-	/* No lookup has ever seen it: no grace period. */
-	kfree(new);
-	*existed = data;
+	klp_shadow_reclaim(new, NULL);
+	if (shadow) {
+		*existed = true;
+		return shadow->data;
+	}
 
-	/*
-	 * Deferred, because the caller may hold locks that the console needs,
-	 * a run queue's for one. (G3)
-	 */
-	if (err)
-		printk_deferred(KERN_ERR
-				pr_fmt("constructor of shadow variable <%p, %lx> failed: %d\n"),
-				obj, id, err);
+	/* Deferred: the caller may hold a lock of the console or a run queue. (G3) */
+	printk_deferred(KERN_ERR pr_fmt("constructor of shadow variable <%p, %#lx> failed: %d\n"),
+			obj, id, err);
 
-	return data;
+	return NULL;
+}
+
+/* Look a variable up or add it. Sets *@existed if this call did not add it. */
+void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
+		     klp_shadow_ctor_t ctor, void *ctor_data, bool *existed)
+{
+	return __klp_shadow_add(obj, id, size, gfp_flags, ctor, ctor_data, existed);
 }
 
 /**
- * klp_shadow_alloc() - add a shadow variable that must not exist yet
+ * klp_shadow_alloc() - add a shadow variable that does not exist yet
  * @obj:	parent; any pointer value, never dereferenced
  * @id:		identifier; any value
- * @size:	bytes of data; may be 0
- * @gfp_flags:	how to allocate; GFP_ATOMIC where the caller must not sleep
- * @ctor:	constructor; NULL when zeroed data is enough
- * @ctor_data:	handed to @ctor
+ * @size:	size of the data in bytes; may be 0
+ * @gfp_flags:	GFP flags for the allocation; GFP_ATOMIC in atomic context
+ * @ctor:	constructor; NULL if zeroed data is enough
+ * @ctor_data:	passed to @ctor
  *
- * The data is zeroed, then @ctor runs, then lookups can see the variable.
- * @ctor runs exactly once for a variable, under klp_shadow_lock with
- * interrupts off; klp_shadow_get() is the one call of these that it may use.
+ * The data is zeroed, then @ctor is called, then lookups see the variable. @ctor is
+ * called once for a variable, under klp_shadow_lock with interrupts off. Of the
+ * calls of this API it may use klp_shadow_get() only.
  *
  * Context: Any but NMI; sleeps only if @gfp_flags allows it. Takes
  * klp_shadow_lock.
- * Return: the data, aligned as kmalloc() aligns a block plus 48 bytes on a
- * 64-bit kernel. NULL with a WARN when the variable exists, which is left as
- * it is; NULL with an error line in the log when @ctor fails; NULL without a
- * word when there is no memory or @size is more than kmalloc() can ever give.
+ * Return: The data, aligned as kmalloc() memory plus 48 bytes on 64-bit kernels.
+ * NULL with a WARN if the variable exists, which does not change; NULL with an
+ * error in the log if @ctor fails; NULL silently if there is no memory or @size
+ * is larger than kmalloc() supports.
  */
 void *klp_shadow_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
 		       klp_shadow_ctor_t ctor, void *ctor_data)
@@ -202,9 +416,9 @@ void *klp_shadow_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags
 	bool existed;
 	void *data;
 
-	data = klp_shadow_add(obj, id, size, gfp_flags, ctor, ctor_data, &existed);
-	/* Not under the lock: a WARN prints. (G4) */
-	if (WARN(existed, "shadow variable <%p, %lx> exists already\n", obj, id))
+	data = __klp_shadow_add(obj, id, size, gfp_flags, ctor, ctor_data, &existed);
+	/* Without the lock, because WARN() prints. (G4) */
+	if (WARN(existed, "shadow variable <%p, %#lx> already exists\n", obj, id))
 		return NULL;
 
 	return data;
@@ -212,185 +426,164 @@ void *klp_shadow_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags
 EXPORT_SYMBOL_GPL(klp_shadow_alloc);
 
 /**
- * klp_shadow_get_or_alloc() - find a shadow variable, or add it
+ * klp_shadow_get_or_alloc() - look a shadow variable up, or add it
  * @obj:	parent; any pointer value, never dereferenced
  * @id:		identifier; any value
- * @size:	bytes of data of a new variable; may be 0
- * @gfp_flags:	how to allocate; GFP_ATOMIC where the caller must not sleep
- * @ctor:	constructor of a new variable; NULL when zeroed data is enough
- * @ctor_data:	handed to @ctor
+ * @size:	size of the data of a new variable, in bytes; may be 0
+ * @gfp_flags:	GFP flags for the allocation; GFP_ATOMIC in atomic context
+ * @ctor:	constructor of a new variable; NULL if zeroed data is enough
+ * @ctor_data:	passed to @ctor
  *
- * Finds like klp_shadow_get() and otherwise adds like klp_shadow_alloc().
- * However many callers race, one variable is made, one constructor runs, and
- * all of them get that variable. The size of an existing variable is not
- * compared with @size.
+ * Looks up as klp_shadow_get(), and adds as klp_shadow_alloc(). Racing callers get
+ * the same variable, constructed once. @size is not compared with the size of an
+ * existing variable.
  *
  * Context: Any but NMI; sleeps only if @gfp_flags allows it. Takes
- * klp_shadow_lock when the variable is absent.
- * Return: the data. NULL with an error line in the log when @ctor fails; NULL
- * without a word when there is no memory or @size is more than kmalloc() can
- * ever give.
+ * klp_shadow_lock if the variable does not exist.
+ * Return: The data. NULL with an error in the log if @ctor fails; NULL silently if
+ * there is no memory or @size is larger than kmalloc() supports.
  */
 void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
 			      klp_shadow_ctor_t ctor, void *ctor_data)
 {
 	bool existed;
 
-	return klp_shadow_add(obj, id, size, gfp_flags, ctor, ctor_data, &existed);
+	return __klp_shadow_add(obj, id, size, gfp_flags, ctor, ctor_data, &existed);
 }
 EXPORT_SYMBOL_GPL(klp_shadow_get_or_alloc);
-
-/**
- * klp_shadow_remove() - hide a variable from lookups that begin from now on
- * @shadow:	variable that has not been removed
- * @dtor:	destructor, or NULL
- * @dead:	gets it, perhaps with the record of an id that has not had one for
- *		long; not one that waits for its conversion, which sees to that
- *
- * Context: klp_shadow_lock held; klp_shadow_bury() follows when it is dropped.
- */
-void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor,
-		       struct klp_shadow_dead *dead)
-{
-	lockdep_assert_held(&klp_shadow_lock);
-
-	klp_shadow_entry_del(klp_shadow_entry(shadow), dead);
-	if (klp_shadow_id_waits(shadow)) {
-		klp_shadow_id_drop(shadow, dead->release);
-	} else {
-		klp_shadow_id_unlink(shadow, &dead->list);
-		list_add(&shadow->id_link, &dead->list);
-	}
-	if (dtor)
-		dtor(shadow->obj, shadow->data);
-}
-
-/**
- * klp_shadow_bury() - give back what has been removed
- * @dead:	what klp_shadow_remove() has put there
- *
- * Lookups that began before the removal may still be there, hence the grace
- * period (G7) [free+get]. kfree_rcu() queues work (G6).
- *
- * Context: Any but NMI, without klp_shadow_lock.
- */
-void klp_shadow_bury(struct klp_shadow_dead *dead)
-{
-	struct klp_shadow *shadow, *next;
-
-	list_for_each_entry_safe(shadow, next, &dead->list, id_link) {
-		if (dead->release && !klp_shadow_id_is_record(shadow))
-			klp_shadow_release_later(shadow, dead->release);
-		else
-			kfree_rcu(shadow, rcu);
-	}
-	klp_shadow_aliases_free(dead->aliases);
-
-	klp_shadow_table_resize_if_wanted();
-}
 
 /**
  * klp_shadow_free() - remove a shadow variable
  * @obj:	parent; any pointer value, never dereferenced
  * @id:		identifier; any value
- * @dtor:	destructor; NULL when there is nothing to undo
+ * @dtor:	destructor; NULL if there is nothing to undo
  *
- * Does nothing when there is no such variable. Otherwise lookups that begin
- * after the removal miss it, then @dtor runs under klp_shadow_lock with
- * interrupts off, and the memory is given back a grace period later.
- * klp_shadow_get() is the one call of these that @dtor may use.
+ * Does nothing if there is no such variable. Otherwise lookups that begin later
+ * miss it, then @dtor is called under klp_shadow_lock with interrupts off, and the
+ * memory is freed after a grace period. Of the calls of this API @dtor may use
+ * klp_shadow_get() only.
  *
- * Context: Any but NMI. Takes klp_shadow_lock. Does not sleep.
+ * Context: Any but NMI. Takes klp_shadow_lock if the variable exists. Does not sleep.
  */
 void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 {
-	struct klp_shadow *entry;
+	struct klp_shadow *shadow;
 	unsigned long flags;
-	struct klp_shadow_dead dead = KLP_SHADOW_DEAD(dead, NULL);
+	HLIST_HEAD(removed);
+
+	/*
+	 * Most parents have none. Without the lock this must not miss a variable that
+	 * a concurrent caller adds, unless that one sees what this caller wrote before.
+	 */
+	if (!klp_shadow_lookup(obj, id)) {
+		/* Pairs with klp_shadow_add(). [free+add, free-flag+add] */
+		smp_mb();
+		if (!spin_is_locked(&klp_shadow_lock)) {
+			/* Pairs with the unlock of a section that has ended. */
+			smp_rmb();
+			if (!klp_shadow_lookup(obj, id))
+				return;
+		}
+	}
 
 	spin_lock_irqsave(&klp_shadow_lock, flags);
-	entry = klp_shadow_table_find(obj, id);
-	if (entry)
-		klp_shadow_remove(klp_shadow_resolve(entry), dtor, &dead);
+	shadow = klp_shadow_find(obj, id);
+	if (shadow)
+		klp_shadow_remove(shadow, dtor, false, &removed);
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
 
-	klp_shadow_bury(&dead);
+	klp_shadow_reclaim_list(&removed, NULL);
 }
 EXPORT_SYMBOL_GPL(klp_shadow_free);
 
 /**
- * klp_shadow_remove_begin() - begin to remove the variables of an id
- * @walk:	position
- * @id:		identifier
- *
- * Context: Any but NMI, without klp_shadow_lock.
- * Return: false if there are none; otherwise klp_shadow_remove_some() is to be
- * called until it says so.
- */
-bool klp_shadow_remove_begin(struct klp_shadow *walk, unsigned long id)
-{
-	unsigned long flags;
-	bool more;
-
-	spin_lock_irqsave(&klp_shadow_lock, flags);
-	more = klp_shadow_id_walk_begin(walk, id);
-	spin_unlock_irqrestore(&klp_shadow_lock, flags);
-
-	return more;
-}
-
-/**
- * klp_shadow_remove_some() - remove KLP_SHADOW_BATCH variables of an id
- * @walk:	position
- * @dtor:	destructor, or NULL
- * @release:	releasing function, or NULL
- *
- * Context: Any but NMI, without klp_shadow_lock.
- * Return: false when all that were there at the beginning are removed.
- */
-bool klp_shadow_remove_some(struct klp_shadow *walk, klp_shadow_dtor_t dtor,
-			    klp_shadow_release_t release)
-{
-	struct klp_shadow *shadow = walk;
-	struct klp_shadow_dead dead = KLP_SHADOW_DEAD(dead, release);
-	unsigned long flags;
-	int i;
-
-	spin_lock_irqsave(&klp_shadow_lock, flags);
-	for (i = 0; shadow && i < KLP_SHADOW_BATCH; i++) {
-		shadow = klp_shadow_id_walk_next(walk);
-		if (shadow)
-			klp_shadow_remove(shadow, dtor, &dead);
-		else
-			klp_shadow_id_unlink(walk, &dead.list);
-	}
-	spin_unlock_irqrestore(&klp_shadow_lock, flags);
-
-	klp_shadow_bury(&dead);
-
-	return shadow;
-}
-
-/**
  * klp_shadow_free_all() - remove every shadow variable of an id
  * @id:		identifier; any value
- * @dtor:	destructor; NULL when there is nothing to undo
+ * @dtor:	destructor; NULL if there is nothing to undo
  *
- * Removes each <*, @id> that there is when it begins, as klp_shadow_free()
- * does, and no other. What it takes is in proportion to these. The lock is
- * dropped after every 32 of them; a variable that somebody adds with the same
- * @id meanwhile stays, even in place of one that has just been removed. Who
- * needs none left makes sure first that nobody adds any more.
+ * Removes each <*, @id> that exists when the call begins, as klp_shadow_free()
+ * does. The lock is dropped after every 32 list entries. Variables added meanwhile
+ * stay, also in place of removed ones: to remove all of them, first stop all
+ * allocations for the id. Variables of another id are visited, not removed, if the
+ * ids share one of 64 groups of lists.
  *
  * Context: Any but NMI. Takes and drops klp_shadow_lock repeatedly. Does not
  * sleep.
  */
 void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor)
 {
-	struct klp_shadow walk;
-	bool more;
+	struct klp_shadow_iter iter = { .id = id };
 
-	for (more = klp_shadow_remove_begin(&walk, id); more;)
-		more = klp_shadow_remove_some(&walk, dtor, NULL);
+	while (klp_shadow_free_batch(&iter, dtor, NULL))
+		;
 }
 EXPORT_SYMBOL_GPL(klp_shadow_free_all);
+
+/**
+ * klp_shadow_move() - move a shadow variable to another parent
+ * @from:	parent that has the variable; any pointer value
+ * @to:		parent that has none with the identifier; any pointer value
+ * @id:		identifier; any value
+ * @gfp_flags:	GFP flags for the allocation; GFP_ATOMIC in atomic context
+ *
+ * The data stays where it is and pointers to it stay valid. A reader that misses
+ * the variable on @from, executes smp_rmb(), and then looks at @to finds it there
+ * unless it has been moved again. For a short time it is found on both.
+ *
+ * Context: Any but NMI; sleeps only if @gfp_flags allows it. Takes
+ * klp_shadow_lock if the variable exists.
+ * Return: 0; -ENOENT if @from has no such variable; -EEXIST if @to has one, also if
+ * both are the same; -ENOMEM. The variable stays on @from after an error.
+ */
+int klp_shadow_move(void *from, void *to, unsigned long id, gfp_t gfp_flags)
+{
+	struct klp_shadow *alias, *entry, *shadow;
+	unsigned long flags;
+	HLIST_HEAD(removed);
+	int err = 0;
+
+	if (klp_shadow_absent(from, id))
+		return -ENOENT;
+
+	/* Before the lock, with the caller's flags (G6), without a report (G11). */
+	alias = klp_shadow_alias_alloc(to, id, gfp_flags | __GFP_NOWARN);
+	if (!alias)
+		return -ENOMEM;
+
+	spin_lock_irqsave(&klp_shadow_lock, flags);
+	shadow = klp_shadow_find(from, id);
+	if (!shadow) {
+		err = -ENOENT;
+	} else if (klp_shadow_find(to, id)) {
+		err = -EEXIST;
+	} else {
+		entry = klp_shadow_table_entry(shadow);
+		alias->target = shadow;
+		klp_shadow_table_add(alias);
+		/*
+		 * Pairs with smp_rmb() of a reader that misses on @from: it finds the
+		 * alias on @to. (G13) [move+get, alias+get]
+		 */
+		smp_wmb();
+		klp_shadow_table_del(entry);
+		klp_shadow_alias_remove(entry, &removed);
+		/* A reader may still visit the variable: it matches either parent. */
+		WRITE_ONCE(shadow->obj, to);
+	}
+	spin_unlock_irqrestore(&klp_shadow_lock, flags);
+
+	if (err)
+		klp_shadow_alias_remove(alias, &removed);
+	klp_shadow_reclaim_list(&removed, NULL);
+
+	return err;
+}
+EXPORT_SYMBOL_GPL(klp_shadow_move);
+
+static int __init klp_shadow_init(void)
+{
+	klp_shadow_release_wq = alloc_ordered_workqueue("klp_shadow_release", 0);
+
+	return klp_shadow_release_wq ? 0 : -ENOMEM;
+}
+core_initcall(klp_shadow_init);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the files of the shadow store share; nobody else includes this. */
+/* Internal definitions of the shadow variable store. */
 #ifndef _LIVEPATCH_SHADOW_H
 #define _LIVEPATCH_SHADOW_H
 
+#include <linux/cache.h>
 #include <linux/list.h>
 #include <linux/list_nulls.h>
 #include <linux/livepatch_shadow.h>
@@ -10,53 +11,83 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-/*
- * Serializes all writers of the store, the constructors and the destructors.
- * Lookups do not take it. Inside it are only the locks that constructors and
- * destructors take. It is a spinlock_t: destructors of existing livepatches call
- * kfree(), which must not be done under a raw spinlock where spinlocks sleep
- * (PREEMPT_RT).
- */
-extern spinlock_t klp_shadow_lock;
+struct module;
+struct workqueue_struct;
 
-/* Variables that are dealt with in one go with the lock held. */
+/**
+ * struct klp_shadow_state - the lock, and what every addition and removal writes
+ * @lock:	serializes all changes of the store, constructors and destructors
+ * @resize:	whether the table is being resized; written with @lock held, except
+ *		for the step from PENDING to RUNNING
+ * @entries:	number of entries in all tables, guarded by @lock
+ * @aliases:	number of entries that are aliases, guarded by @lock
+ * @min:	fewest entries of a table of this size, guarded by @lock
+ * @max:	most entries of a table of this size, guarded by @lock
+ *
+ * One cache line, because CPUs that add and remove fight for the lock anyway.
+ *
+ * Lookups do not take the lock. Only the locks of constructors and destructors nest
+ * inside it. It is a spinlock_t because destructors of existing livepatches call
+ * kfree(), which is forbidden under a raw spinlock on PREEMPT_RT.
+ */
+struct klp_shadow_state {
+	spinlock_t lock;	/* see above */
+	enum {
+		KLP_SHADOW_IDLE,
+		KLP_SHADOW_PENDING,
+		KLP_SHADOW_RUNNING,
+	} resize;
+	unsigned long entries;
+	unsigned long aliases;
+	unsigned long min;
+	unsigned long max;
+} ____cacheline_aligned_in_smp;
+
+extern struct klp_shadow_state klp_shadow_state;
+
+#define klp_shadow_lock		klp_shadow_state.lock
+
+/* Release callbacks run here; NULL if it could not be allocated at boot. */
+extern struct workqueue_struct *klp_shadow_release_wq;
+
+/* Number of variables handled in one section with the lock held. */
 #define KLP_SHADOW_BATCH	32
 
 /**
- * struct klp_shadow - one shadow variable, or an alias of one
- * @node:	in the table; readers follow it, writers hold klp_shadow_lock
- * @id_link:	in the list of its id, guarded by klp_shadow_lock; on the caller's
- *		private list once the variable has left the table
- * @rcu:	for kfree_rcu(), once the lock is dropped and nobody uses @id_link
- *		any more
- * @released:	in the list of those that wait for @release, in place of @rcu
- * @release:	what to call before the memory is given back
- * @next_waiting:	in the list of those that wait for their conversion, in
- *		place of @id_link; guarded by klp_shadow_lock, and the list by who converts
- * @wait:	not a link then, but one of a few values; see shadow_id.c
- * @variable:	of an alias, constant: where the data is
- * @not_alias:	NULL in an alias, and never in a variable: whatever the
- *		others have there is not NULL while lookups may see it
- * @obj:	parent; never dereferenced; constant while in the table
- * @id:		identifier; constant while in the table
- * @data:	what klp_shadow_get() returns; belongs to the livepatch
+ * struct klp_shadow - a shadow variable, or an alias of one
+ * @node:	link in the table; readers follow it under RCU, written with
+ *		klp_shadow_lock held; unhashed if an alias has replaced it
+ * @id_link:	link in the list of the id, guarded by klp_shadow_lock; after removal
+ *		in a list of the remover
+ * @rcu:	for kfree_rcu() after removal
+ * @reclaim:	link in a lockless list after removal
+ * @release:	release callback of a variable in such a list
+ * @next_waiting:	next variable waiting for conversion; belongs to the converter
+ * @wait:	a &enum klp_shadow_wait while waiting, guarded by klp_shadow_lock
+ * @target:	variable that an alias leads to; written with klp_shadow_lock held
+ * @parent:	parent of an alias; constant
+ * @obj:	parent, never dereferenced; KLP_SHADOW_ALIAS in an alias
+ * @id:		identifier; constant
+ * @data:	data of the livepatch
+ *
+ * @obj is written with klp_shadow_lock held and read under RCU.
  */
 struct klp_shadow {
 	struct hlist_nulls_node node;
 	union {
-		struct list_head id_link;
+		struct hlist_node id_link;
 		struct rcu_head rcu;
 		struct {
-			struct llist_node released;
+			struct llist_node reclaim;
 			klp_shadow_release_t release;
 		};
 		struct {
 			struct klp_shadow *next_waiting;
-			const char *wait;
+			unsigned long wait;
 		};
 		struct {
-			struct klp_shadow *variable;
-			void *not_alias;
+			struct klp_shadow *target;
+			void *parent;
 		};
 	};
 	void *obj;
@@ -64,33 +95,50 @@ struct klp_shadow {
 	char data[];
 };
 
-/*
- * What has been removed under the lock, to be given back without it. Lists of
- * the caller alone.
+/* The list of an id is split by CPU, so that CPUs do not write each other's variables. */
+#define KLP_SHADOW_SLOTS	8
+
+/**
+ * struct klp_shadow_iter - iterator over the variables of an id
+ * @id:		identifier
+ * @slot:	list that is visited
+ * @started:	@pos are in the lists
+ * @pos:	an entry of each list, which is not a variable
  */
-struct klp_shadow_dead {
-	struct list_head list;		/* variables and records, by id_link */
-	struct rcu_head *aliases;	/* by next */
-	klp_shadow_release_t release;	/* of the variables, or NULL */
+struct klp_shadow_iter {
+	unsigned long id;
+	unsigned int slot;
+	bool started;
+	char pos[KLP_SHADOW_SLOTS][sizeof(struct klp_shadow)] __aligned(8);
 };
 
-#define KLP_SHADOW_DEAD(name, fn)	{ .list = LIST_HEAD_INIT((name).list), .release = (fn) }
+/* Values of klp_shadow.wait; no list link is equal to one of them. */
+enum klp_shadow_wait {
+	KLP_SHADOW_WAITS = 1,
+	KLP_SHADOW_DROPPED,
+	KLP_SHADOW_DROPPED_RELEASE,
+};
 
-/* What alloc and get_or_alloc share. */
+static inline bool klp_shadow_waits(const struct klp_shadow *shadow)
+{
+	return shadow->wait == KLP_SHADOW_WAITS;
+}
+
 void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
 		     klp_shadow_ctor_t ctor, void *ctor_data, bool *existed);
-
-/* Without the lock. */
-void klp_shadow_bury(struct klp_shadow_dead *dead);
-
-/* Lookups that begin from here on miss the variable. */
-void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor,
-		       struct klp_shadow_dead *dead)
+void klp_shadow_link_id(struct klp_shadow *shadow) __must_hold(&klp_shadow_lock);
+void klp_shadow_link(struct klp_shadow *shadow) __must_hold(&klp_shadow_lock);
+void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor, bool release,
+		       struct hlist_head *removed)
 	__must_hold(&klp_shadow_lock);
 
-/* Remove the variables of an id in pieces: false from either when there are no more. */
-bool klp_shadow_remove_begin(struct klp_shadow *walk, unsigned long id);
-bool klp_shadow_remove_some(struct klp_shadow *walk, klp_shadow_dtor_t dtor,
-			    klp_shadow_release_t release);
+struct klp_shadow *klp_shadow_iter_next(struct klp_shadow_iter *iter, unsigned int *budget)
+	__must_hold(&klp_shadow_lock);
+bool klp_shadow_free_batch(struct klp_shadow_iter *iter, klp_shadow_dtor_t dtor,
+			   klp_shadow_release_t release);
+
+void klp_shadow_reclaim(struct klp_shadow *shadow, klp_shadow_release_t release);
+void klp_shadow_reclaim_list(struct hlist_head *removed, klp_shadow_release_t release);
+bool klp_shadow_release_all(struct module *mod);
 
 #endif /* _LIVEPATCH_SHADOW_H */

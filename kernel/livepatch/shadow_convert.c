@@ -23,67 +23,49 @@
 #include <linux/string.h>
 
 #include "shadow_convert.h"
-#include "shadow_id.h"
-#include "shadow_move.h"
-#include "shadow_release.h"
 #include "shadow_table.h"
 #include "shadow_type.h"
 
-/* KLP_SHADOW_BATCH more variables wait. False when there are no more. */
-static bool klp_shadow_wait_some(struct klp_shadow *walk, struct klp_shadow **waiting)
+/* Move up to KLP_SHADOW_BATCH variables to *@waiting. Returns false at the end. */
+static bool klp_shadow_wait_batch(struct klp_shadow_iter *iter, struct klp_shadow **waiting)
 {
-	struct klp_shadow *shadow = walk;
-	struct klp_shadow_dead dead = KLP_SHADOW_DEAD(dead, NULL);
-	int i;
+	unsigned int budget = KLP_SHADOW_BATCH;
+	struct klp_shadow *shadow;
+	bool more;
 
 	spin_lock_irq(&klp_shadow_lock);
-	for (i = 0; shadow && i < KLP_SHADOW_BATCH; i++) {
-		shadow = klp_shadow_id_walk_next(walk);
-		if (shadow)
-			klp_shadow_id_wait(shadow, waiting, &dead.list);
-		else
-			klp_shadow_id_unlink(walk, &dead.list);
+	while ((shadow = klp_shadow_iter_next(iter, &budget))) {
+		hlist_del(&shadow->id_link);
+		shadow->next_waiting = *waiting;
+		shadow->wait = KLP_SHADOW_WAITS;
+		*waiting = shadow;
 	}
+	more = iter->slot < KLP_SHADOW_SLOTS;
 	spin_unlock_irq(&klp_shadow_lock);
 
-	klp_shadow_bury(&dead);
-
-	return shadow;
+	return more;
 }
 
-/*
- * Put *@new in the place of @old, which waits. Both this and *@record are NULL
- * afterwards, if they have been put to use.
- */
+/* Replace @old, which waits, with @new, whose data is zeroed. */
 static int klp_shadow_convert(struct klp_shadow_type *type, struct klp_shadow *old,
-			      struct klp_shadow **new, struct klp_shadow **record,
-			      struct klp_shadow_dead *dead)
+			      struct klp_shadow *new)
 	__must_hold(&klp_shadow_lock)
 {
-	struct klp_shadow *shadow = *new, *of_id = klp_shadow_id_find(old->id);
-	struct klp_shadow *entry = klp_shadow_entry(old);
 	int err;
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	if (!shadow || (!of_id && !*record))
+	if (!new)
 		return -ENOMEM;
 
-	memset(shadow->data, 0, type->size);
-	err = type->convert(old->obj, shadow->data, old->data, type->from->size);
+	err = type->convert(old->obj, new->data, old->data, type->from->size);
 	if (err)
 		return err;
 
-	if (!of_id) {
-		of_id = *record;
-		*record = NULL;
-		klp_shadow_id_add(of_id);
-	}
-	shadow->obj = old->obj;
-	shadow->id = old->id;
-	klp_shadow_id_link(of_id, shadow);
-	klp_shadow_entry_replace(entry, shadow, dead);
-	*new = NULL;
+	new->obj = old->obj;
+	new->id = old->id;
+	klp_shadow_link_id(new);
+	klp_shadow_table_replace(old, new);
 
 	return 0;
 }
@@ -102,51 +84,55 @@ static int klp_shadow_convert(struct klp_shadow_type *type, struct klp_shadow *o
  */
 void klp_shadow_convert_all(struct klp_shadow_type *type, struct klp_shadow_conversion *result)
 {
-	struct klp_shadow *old, *next, *waiting = NULL, *new = NULL, *record = NULL, walk;
+	struct klp_shadow *old, *next, *waiting = NULL, *new = NULL;
+	struct klp_shadow_iter iter = { .id = type->id };
 	struct klp_shadow_type *from = type->from;
-	bool more;
+	klp_shadow_release_t release;
+	bool used;
 	int err;
 
 	lockdep_assert_held(&klp_shadow_users_lock);
 
-	for (more = klp_shadow_remove_begin(&walk, type->id); more; cond_resched())
-		more = klp_shadow_wait_some(&walk, &waiting);
+	while (klp_shadow_wait_batch(&iter, &waiting))
+		cond_resched();
 
 	spin_lock_irq(&klp_shadow_lock);
 	type->converting = true;
 	spin_unlock_irq(&klp_shadow_lock);
 
 	for (old = waiting; old; old = next) {
-		struct klp_shadow_dead dead = KLP_SHADOW_DEAD(dead, from->release);
+		HLIST_HEAD(removed);
 
 		next = old->next_waiting;
-		if (!new)
+		/* Zeroed without the lock, also after a conversion that failed. */
+		if (new)
+			memset(new->data, 0, type->size);
+		else
 			new = kzalloc(sizeof(*new) + type->size, GFP_KERNEL | __GFP_NOWARN);
-		if (!record)
-			record = klp_shadow_id_new(type->id, GFP_KERNEL | __GFP_NOWARN);
 
+		used = false;
 		spin_lock_irq(&klp_shadow_lock);
-		if (klp_shadow_id_waits(old)) {
-			err = klp_shadow_convert(type, old, &new, &record, &dead);
+		if (klp_shadow_waits(old)) {
+			err = klp_shadow_convert(type, old, new);
 			if (err) {
-				klp_shadow_remove(old, from->dtor, &dead);
+				klp_shadow_remove(old, from->dtor, from->release, &removed);
 				result->err = result->err ?: err;
 				result->failed++;
 			} else {
 				result->done++;
+				used = true;
 			}
 		}
 		spin_unlock_irq(&klp_shadow_lock);
 
-		klp_shadow_bury(&dead);
-		if (klp_shadow_id_to_release(old))
-			klp_shadow_release_later(old, from->release);
-		else
-			kfree_rcu(old, rcu);
+		if (used)
+			new = NULL;
+		klp_shadow_reclaim_list(&removed, NULL);
+		release = old->wait == KLP_SHADOW_DROPPED_RELEASE ? from->release : NULL;
+		klp_shadow_reclaim(old, release);
 		cond_resched();
 	}
 	kfree(new);
-	kfree(record);
 
 	spin_lock_irq(&klp_shadow_lock);
 	type->converting = false;

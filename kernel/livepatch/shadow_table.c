@@ -1,223 +1,338 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The table of shadow variables: chains that lookups walk without a lock, in an
- * array that grows and shrinks with what is in it.
+ * Hash table of the shadow variable store: readers walk its chains without a lock
+ * while it grows and shrinks.
  *
- * Writers hold klp_shadow_lock. Lookups are RCU readers: a variable is linked
- * only when it is complete, with a store-release that the reader's
- * rcu_dereference() pairs with, and it is freed only a grace period after it
- * was unlinked, so whatever a lookup reaches is whole and stays allocated until
- * its read-side critical section ends. Names in brackets are those of litmus
- * tests, in Documentation/litmus-tests/livepatch-shadow. [add+get, free+get]
+ * Every lookup begins in the first table, which is static, and is as fast as in a
+ * table of fixed size while that one is sufficient. klp_shadow_first.next leads to
+ * a larger table.
  *
- * A resize makes a second table, publishes it as the future of the first, and
- * moves variables over one by one. From then on, what is added goes to the
- * future table. Each chain of a table ends in a marker that points to the table,
- * so a lookup that comes to the end of a chain knows whose. [resize-init+get] It
- * never misses a variable that is there all the time, because
+ * Writers hold klp_shadow_lock. Readers are in an RCU read-side critical section,
+ * or hold the lock, under which tables are published and replaced. An entry is
+ * linked by a store-release when it is complete, and freed a grace period after it
+ * has been unlinked. Names in brackets are litmus tests in
+ * Documentation/litmus-tests/livepatch-shadow. [add+get, free+get]
  *
- *  - only the last variable of a chain is ever moved: no other one is cut off;
- *  - it is put into the future table first, and only then cut off with a marker
- *    of that table. A lookup that comes to this marker goes on in the table that
- *    it points to, and finds the variable there: a write barrier stands between
- *    the two writes, and the marker's address between the two reads
- *    [resize-cut+get, resize-marker+get];
- *  - a lookup that stands on the moved variable goes on in some chain of the
- *    future table. At its end it sees that marker, and begins with the right
- *    chain of that table. What it looks for may have been moved before: the
- *    pointer that led the lookup over was written after that move's barrier
+ * A resize publishes a second table as the next one of the first, and moves the
+ * entries there one by one. New entries are added to the next table. Each chain ends
+ * in a marker of its table, so a reader at the end of a chain knows which table it
+ * has come to. [resize-init+get] A reader finds every variable that exists during
+ * the whole lookup, because
+ *
+ *  - only the last entry of a chain is moved, so no other entry is cut off;
+ *  - the entry is linked in the next table first, and then cut off with the marker
+ *    of that table. A reader that comes to this marker goes on in the next table and
+ *    finds the entry: a write barrier is between the two writes, and the address in
+ *    the marker between the two reads [resize-cut+get, resize-marker+get];
+ *  - a reader that visits the entry when it is moved goes on in a chain of the next
+ *    table. At its end it comes to the marker, and begins with the right chain of
+ *    that table. If its variable was moved earlier, it is there: the link that led
+ *    the reader over was written after the barrier of that move
  *    [resize-stand+get, resize-join+get, resize-link+get];
- *  - a removed variable goes on pointing to what came after it, and a lookup that
- *    stands on it is led on as from any other;
- *  - a lookup that ends where it began has met nothing that was moved. What it
- *    looks for has been put into the future table right away, if anywhere, and
- *    before the lookup began. So the lookup sees that there is such a table
- *    [resize-add+get];
- *  - the first table is replaced when it is empty, and freed a grace period
- *    later, by which time every lookup that may have started with it is over.
- *    Only then may the next resize begin: no lookup meets more than two tables
- *    [resize-replace+get, resize-free+get].
+ *  - a removed entry keeps its link to the next entry, and a reader that visits it
+ *    goes on there;
+ *  - a reader that ends in the table it began with has met no moved entry. If its
+ *    variable was added to the next table, this was before the lookup began, so the
+ *    reader sees the next table [resize-add+get];
+ *  - a table is replaced when it is empty, and freed a grace period later, when no
+ *    reader uses it any more. The next resize begins after that, so no reader meets
+ *    more than the first table and two others [resize-replace+get, resize-free+get].
  *
- * Who looks up with klp_shadow_lock held need not be an RCU reader: tables are
- * published and replaced under the lock.
+ * The first table is never replaced, and its end marker is a constant. Therefore
+ *
+ *  - after growing out of it, its heads are reset a grace period after the last
+ *    entry was moved: readers of a reset head see klp_shadow_first.next
+ *    [first-reset+get];
+ *  - when shrinking into it, a reader that found nothing in the larger table visits
+ *    the first one again, after smp_rmb() in place of the address in the marker
+ *    [first-shrink+get];
+ *  - klp_shadow_first.next is cleared a grace period after the last entry was moved:
+ *    a reader that sees it cleared has looked into the first table after that
+ *    [first-clear+get].
  */
 #define pr_fmt(fmt) "livepatch: " fmt
 
-#include <linux/bits.h>
 #include <linux/error-injection.h>
-#include <linux/hash.h>
 #include <linux/init.h>
 #include <linux/irq_work.h>
-#include <linux/list_nulls.h>
-#include <linux/lockdep.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/printk.h>
-#include <linux/rculist_nulls.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "shadow_table.h"
 
-/* Enough for what most machines ever have, in 2 KiB. */
-#define KLP_SHADOW_MIN_BITS	8
-#define KLP_SHADOW_MIN_CHAINS	BIT(KLP_SHADOW_MIN_BITS)
+#define KLP_SHADOW_FIRST_CHAINS	BIT(KLP_SHADOW_FIRST_BITS)
 
-/*
- * The next larger table. The kernel's own has had so many chains ever since;
- * with fewer, lookups among a thousand would be slower than they were.
- */
-#define KLP_SHADOW_NEXT_BITS	12
+/* Above 4096 variables, which the kernel's own table was made for. */
+#define KLP_SHADOW_FIRST_MAX	(2 * KLP_SHADOW_FIRST_CHAINS)
 
-/* The largest: kvmalloc() gives less than 2 GiB. */
+/* The largest table has 1 GiB; kvmalloc() supports less than 2 GiB. */
 #define KLP_SHADOW_MAX_BITS	27
 
-static struct klp_shadow_table klp_shadow_smallest = {
-	.shift = 64 - KLP_SHADOW_MIN_BITS,
-	.chains = {
-		[0 ... KLP_SHADOW_MIN_CHAINS - 1] = { KLP_SHADOW_END(&klp_shadow_smallest) },
-	},
+/* Longest pause after a table could not be allocated. */
+#define KLP_SHADOW_MAX_DELAY	(64 * HZ)
+
+struct klp_shadow_table klp_shadow_first = {
+	.bits = KLP_SHADOW_FIRST_BITS,
+	.chains = { [0 ... KLP_SHADOW_FIRST_CHAINS - 1] = { KLP_SHADOW_FIRST_END } },
 };
 
-struct klp_shadow_table __rcu *klp_shadow_table __read_mostly =
-	RCU_INITIALIZER(&klp_shadow_smallest);
-
-/* How much is in the table; guarded by klp_shadow_lock. */
-static unsigned long klp_shadow_count;
+struct klp_shadow_state klp_shadow_state = {
+	.lock = __SPIN_LOCK_UNLOCKED(klp_shadow_state.lock),
+	.max = KLP_SHADOW_FIRST_MAX,
+};
 
 /*
- * What is done about it. Written with klp_shadow_lock held, but for the step
- * from WANTS_RESIZE to RESIZES: who makes it, without the lock, is the one who
- * queues the work. Nobody else leaves WANTS_RESIZE.
+ * The larger table when it has all entries, that is, not while the first table is
+ * moved to it. Under RCU, written with klp_shadow_lock held.
  */
-static enum {
-	KLP_SHADOW_FITS,
-	KLP_SHADOW_WANTS_RESIZE,
-	KLP_SHADOW_RESIZES,
-} klp_shadow_state;
+static struct klp_shadow_table __rcu *klp_shadow_large __read_mostly;
 
-/* Unbound: it must get on while callers keep their processors busy. */
+/* Unbound, so that a resize makes progress while callers keep their CPUs busy. */
 static struct workqueue_struct *klp_shadow_wq __ro_after_init;
+
+/* === Chains === */
+
+/*
+ * Multiplying alone lays the objects of contiguous slabs on top of each other in a
+ * large table, so the halves of the product are mixed. The salt keeps the chains
+ * unpredictable.
+ */
+struct hlist_nulls_head *klp_shadow_chain(struct klp_shadow_table *table, void *obj,
+					  unsigned long id)
+{
+	unsigned long key = klp_shadow_key(obj, id);
+	u64 hash;
+
+	if (table == &klp_shadow_first)
+		return &table->chains[hash_long(key, KLP_SHADOW_FIRST_BITS)];
+
+	hash = (key + table->salt) * GOLDEN_RATIO_64;
+
+	return &table->chains[(u32)(hash ^ hash >> 32) >> (32 - table->bits)];
+}
+
+static struct hlist_nulls_head *klp_shadow_entry_chain(struct klp_shadow_table *table,
+						       struct klp_shadow *entry)
+{
+	void *parent = entry->obj == KLP_SHADOW_ALIAS ? entry->parent : entry->obj;
+
+	return klp_shadow_chain(table, parent, entry->id);
+}
+
+static struct hlist_nulls_node *klp_shadow_end(struct klp_shadow_table *table)
+{
+	return table == &klp_shadow_first ? KLP_SHADOW_FIRST_END : (void *)table + 1;
+}
+
+static struct klp_shadow_table *klp_shadow_end_table(struct hlist_nulls_node *end)
+{
+	return end == KLP_SHADOW_FIRST_END ? &klp_shadow_first : (void *)end - 1;
+}
+
+/* Look up in all tables, with aliases. */
+static struct klp_shadow *klp_shadow_find_entry(void *obj, unsigned long id)
+{
+	struct klp_shadow_table *table = &klp_shadow_first, *next;
+	struct hlist_nulls_node *node;
+	struct klp_shadow *entry;
+	bool again = false;
+	void *parent;
+
+	for (;;) {
+		hlist_nulls_for_each_entry_rcu(entry, node, klp_shadow_chain(table, obj, id),
+					       node) {
+			parent = READ_ONCE(entry->obj);
+			if (parent == KLP_SHADOW_ALIAS)
+				parent = entry->parent;
+			if (parent == obj && entry->id == id)
+				return entry;
+		}
+		/* A marker of another table: moved there meanwhile. [resize-marker+get] */
+		next = klp_shadow_end_table(node);
+		if (next == table)
+			next = rcu_dereference_check(table->next,
+						     lockdep_is_held(&klp_shadow_lock));
+		if (!next || next == table || again)
+			return NULL;
+		if (next == &klp_shadow_first) {
+			again = true;
+			/* Pairs with smp_wmb() in klp_shadow_rehash_one(). [first-shrink+get] */
+			smp_rmb();
+		}
+		table = next;
+	}
+}
+
+/* klp_shadow_find() if there are aliases or a larger table. */
+struct klp_shadow *klp_shadow_find_slow(void *obj, unsigned long id)
+{
+	struct hlist_nulls_node *node;
+	struct klp_shadow_table *table;
+	struct klp_shadow *entry;
+	void *parent;
+
+	/* A short loop, so that the misses of several lookups overlap. */
+	table = rcu_dereference_check(klp_shadow_large, lockdep_is_held(&klp_shadow_lock));
+	if (table) {
+		hlist_nulls_for_each_entry_rcu(entry, node, klp_shadow_chain(table, obj, id),
+					       node) {
+			parent = READ_ONCE(entry->obj);
+			if (parent == obj && entry->id == id)
+				return entry;
+			if (parent == KLP_SHADOW_ALIAS)
+				break;
+		}
+		/* Neither stopped at an alias nor resizing. [resize-add+get] */
+		if (node == klp_shadow_end(table) && !rcu_access_pointer(table->next))
+			return NULL;
+	}
+
+	entry = klp_shadow_find_entry(obj, id);
+	if (entry && READ_ONCE(entry->obj) == KLP_SHADOW_ALIAS)
+		return READ_ONCE(entry->target);
+
+	return entry;
+}
 
 /* === Writers === */
 
-static struct hlist_nulls_head *klp_shadow_chain_of(struct klp_shadow_table *table,
-						    struct klp_shadow *shadow)
-{
-	return klp_shadow_chain(table, klp_shadow_hash(shadow->obj, shadow->id));
-}
-
-/* The table that variables are added to. */
+/* The table that entries are added to. [resize-add+get] */
 static struct klp_shadow_table *klp_shadow_newest_table(void)
 	__must_hold(&klp_shadow_lock)
 {
-	struct klp_shadow_table *table, *future;
+	struct klp_shadow_table *table, *next;
 
-	table = rcu_dereference_protected(klp_shadow_table, lockdep_is_held(&klp_shadow_lock));
-	future = rcu_dereference_protected(table->future, lockdep_is_held(&klp_shadow_lock));
+	table = rcu_dereference_protected(klp_shadow_first.next,
+					  lockdep_is_held(&klp_shadow_lock));
+	if (!table || table == &klp_shadow_first)
+		return &klp_shadow_first;
+	next = rcu_dereference_protected(table->next, lockdep_is_held(&klp_shadow_lock));
 
-	/* While a resize goes on, the one that it moves to. [resize-add+get] */
-	return future ?: table;
-}
-
-/* How many variables a table is made for. */
-static unsigned long klp_shadow_capacity(unsigned int bits)
-{
-	if (bits == KLP_SHADOW_MIN_BITS)
-		return KLP_SHADOW_MIN_CHAINS / 4;
-
-	return bits < KLP_SHADOW_MAX_BITS ? BIT(bits) : ULONG_MAX;
+	return next ?: table;
 }
 
 /*
- * The size that the table should have. It grows when there are more variables
- * than it is made for, and shrinks when there are less than half of what the next
- * smaller one is made for.
+ * The size that the table should have. A table that grows or shrinks gets four to
+ * eight times as many chains as entries: while a grace period delays the next
+ * resize, entries are still added, and chains are walked with the lock held.
  */
 static unsigned int klp_shadow_wanted_bits(void)
 	__must_hold(&klp_shadow_lock)
 {
-	unsigned int bits = klp_shadow_bits(klp_shadow_newest_table());
-	unsigned int smaller = bits > KLP_SHADOW_NEXT_BITS ? bits - 1 : KLP_SHADOW_MIN_BITS;
-	unsigned long count = klp_shadow_count;
+	unsigned long entries = klp_shadow_state.entries;
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	if (count <= klp_shadow_capacity(bits)) {
-		if (bits == smaller || count >= klp_shadow_capacity(smaller) / 2)
-			return bits;
-		if (count <= klp_shadow_capacity(KLP_SHADOW_MIN_BITS))
-			return KLP_SHADOW_MIN_BITS;
-		/* Not to one that would be full at once. */
-		count += count / 2;
-	}
+	if (entries >= klp_shadow_state.min && entries <= klp_shadow_state.max)
+		return klp_shadow_newest_table()->bits;
+	if (entries < KLP_SHADOW_FIRST_MAX / 2)
+		return KLP_SHADOW_FIRST_BITS;
 
-	return clamp_t(unsigned int, order_base_2(count + 1), KLP_SHADOW_NEXT_BITS,
-		       KLP_SHADOW_MAX_BITS);
+	return min_t(unsigned int, order_base_2(4 * entries), KLP_SHADOW_MAX_BITS);
 }
 
-static void klp_shadow_count_add(long n)
+/* New entries go to this table from now on. */
+static void klp_shadow_set_limits(struct klp_shadow_table *table)
 	__must_hold(&klp_shadow_lock)
 {
-	klp_shadow_count += n;
-	if (READ_ONCE(klp_shadow_state) == KLP_SHADOW_FITS &&
-	    klp_shadow_wanted_bits() != klp_shadow_bits(klp_shadow_newest_table()))
-		WRITE_ONCE(klp_shadow_state, KLP_SHADOW_WANTS_RESIZE);
+	unsigned long chains = BIT(table->bits);
+
+	lockdep_assert_held(&klp_shadow_lock);
+
+	if (table == &klp_shadow_first) {
+		klp_shadow_state.min = 0;
+		klp_shadow_state.max = KLP_SHADOW_FIRST_MAX;
+	} else {
+		klp_shadow_state.min = max(chains / 16, KLP_SHADOW_FIRST_MAX / 2);
+		klp_shadow_state.max = table->bits < KLP_SHADOW_MAX_BITS ? chains : ULONG_MAX;
+	}
 }
 
-/**
- * klp_shadow_table_add() - make a variable visible to lookups
- * @shadow:	complete variable, whose pair is not in the table
- *
- * Context: klp_shadow_lock held.
- */
-void klp_shadow_table_add(struct klp_shadow *shadow)
+static void klp_shadow_count_entries(long n)
+	__must_hold(&klp_shadow_lock)
+{
+	unsigned long entries = klp_shadow_state.entries += n;
+
+	if (unlikely(entries < klp_shadow_state.min || entries > klp_shadow_state.max) &&
+	    READ_ONCE(klp_shadow_state.resize) == KLP_SHADOW_IDLE)
+		WRITE_ONCE(klp_shadow_state.resize, KLP_SHADOW_PENDING);
+}
+
+/* While aliases exist, klp_shadow_first.next is set, so that lookups see them. */
+static void klp_shadow_count_aliases(long n)
+	__must_hold(&klp_shadow_lock)
+{
+	struct klp_shadow_table *next;
+
+	next = rcu_dereference_protected(klp_shadow_first.next, lockdep_is_held(&klp_shadow_lock));
+	klp_shadow_state.aliases += n;
+	/* Without an alias or a larger table, readers need nothing of it. */
+	if (!next && klp_shadow_state.aliases)
+		rcu_assign_pointer(klp_shadow_first.next, &klp_shadow_first);
+	else if (next == &klp_shadow_first && !klp_shadow_state.aliases)
+		RCU_INIT_POINTER(klp_shadow_first.next, NULL);
+}
+
+/* The entry of a variable: the variable itself, or its alias. */
+struct klp_shadow *klp_shadow_table_entry(struct klp_shadow *shadow)
+{
+	lockdep_assert_held(&klp_shadow_lock);
+
+	return hlist_nulls_unhashed(&shadow->node) ?
+	       klp_shadow_find_entry(shadow->obj, shadow->id) : shadow;
+}
+
+/* Make a complete entry visible to lookups. Its pair is not in the table. */
+void klp_shadow_table_add(struct klp_shadow *entry)
 {
 	struct klp_shadow_table *table = klp_shadow_newest_table();
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	hlist_nulls_add_head_rcu(&shadow->node, klp_shadow_chain_of(table, shadow));
-	klp_shadow_count_add(1);
+	/* Before the alias is linked. [alias+get] */
+	if (entry->obj == KLP_SHADOW_ALIAS)
+		klp_shadow_count_aliases(1);
+	hlist_nulls_add_head_rcu(&entry->node, klp_shadow_entry_chain(table, entry));
+	klp_shadow_count_entries(1);
 }
 
-/**
- * klp_shadow_table_del() - hide a variable from lookups that begin from now on
- * @shadow:	variable in the table
- *
- * Earlier lookups may go on using it until a grace period has passed.
- *
- * Context: klp_shadow_lock held.
- */
-void klp_shadow_table_del(struct klp_shadow *shadow)
+/* Hide an entry from lookups that begin later; earlier ones may still use it. */
+void klp_shadow_table_del(struct klp_shadow *entry)
 {
 	lockdep_assert_held(&klp_shadow_lock);
 
-	/* Leaves it to be seen that the variable is in no chain any more. */
-	hlist_nulls_del_init_rcu(&shadow->node);
-	klp_shadow_count_add(-1);
+	/* Unhashed, for klp_shadow_table_entry() and klp_shadow_rehash_chain(). */
+	hlist_nulls_del_init_rcu(&entry->node);
+	if (entry->obj == KLP_SHADOW_ALIAS)
+		klp_shadow_count_aliases(-1);
+	klp_shadow_count_entries(-1);
 }
 
-/**
- * klp_shadow_table_replace() - put a variable in the place of another one
- * @old:	variable in the table
- * @new:	complete variable of the same pair, not in the table
- *
- * Lookups find the one or the other. Earlier ones may go on using @old until a grace
- * period has passed; as a removed one, it goes on pointing to what comes after it.
- *
- * Context: klp_shadow_lock held.
- */
+/* Replace a variable with another one of the same pair: lookups find one of them. */
 void klp_shadow_table_replace(struct klp_shadow *old, struct klp_shadow *new)
 {
+	struct klp_shadow *entry = klp_shadow_table_entry(old);
 	struct hlist_nulls_node **pprev = old->node.pprev, *next = old->node.next;
 
 	lockdep_assert_held(&klp_shadow_lock);
 
+	/*
+	 * The alias stays: if it were the last one and klp_shadow_first.next were
+	 * cleared, a lookup that has skipped it would not look for it any more.
+	 */
+	if (entry != old) {
+		/* Pairs with READ_ONCE() in klp_shadow_find_slow(). */
+		smp_store_release(&entry->target, new);
+		return;
+	}
 	new->node.next = next;
 	new->node.pprev = pprev;
-	/* As adding does, but in the middle of a chain. [add+get] */
+	/* As in klp_shadow_table_add(), but in the middle of a chain. [add+get] */
 	smp_store_release(pprev, &new->node);
 	if (!is_a_nulls(next))
 		WRITE_ONCE(next->pprev, &new->node.next);
@@ -227,31 +342,12 @@ void klp_shadow_table_replace(struct klp_shadow *old, struct klp_shadow *new)
 /* === Resizing === */
 
 /*
- * The last variable of a chain, without the lock: it may have been removed. Adds
- * to *@seen how many there are.
+ * Move the last entry of a chain to another table. The top of this file explains
+ * what readers see of it. Returns the entry before, now the last one, or NULL.
  */
-static struct hlist_nulls_node *klp_shadow_last(struct hlist_nulls_head *chain,
-						unsigned long *seen)
-{
-	struct hlist_nulls_node *node = rcu_dereference(hlist_nulls_first_rcu(chain));
-	struct hlist_nulls_node *last = NULL;
-
-	while (!is_a_nulls(node)) {
-		last = node;
-		node = rcu_dereference(hlist_nulls_next_rcu(node));
-		++*seen;
-	}
-
-	return last;
-}
-
-/*
- * Move the last variable of a chain. What a lookup sees of it is argued at the
- * top of this file. Returns the last variable of what is left, or NULL.
- */
-static struct hlist_nulls_node *klp_shadow_move_last(struct hlist_nulls_node *last,
-						     struct hlist_nulls_head *chain,
-						     struct klp_shadow_table *to)
+static struct hlist_nulls_node *klp_shadow_rehash_one(struct hlist_nulls_node *last,
+						      struct hlist_nulls_head *chain,
+						      struct klp_shadow_table *to)
 	__must_hold(&klp_shadow_lock)
 {
 	struct hlist_nulls_node **end = last->pprev, *first;
@@ -260,11 +356,10 @@ static struct hlist_nulls_node *klp_shadow_move_last(struct hlist_nulls_node *la
 	lockdep_assert_held(&klp_shadow_lock);
 
 	/*
-	 * Not hlist_nulls_add_head_rcu(), which takes nobody to stand on it. What it is
-	 * linked to was added under the same lock, so that a lookup that stands on it
-	 * sees that whole. [resize-link+get]
+	 * hlist_nulls_add_head_rcu() does not expect readers of the entry. They see the
+	 * entry behind it whole: that was added under the same lock. [resize-link+get]
 	 */
-	head = klp_shadow_chain_of(to, hlist_nulls_entry(last, struct klp_shadow, node));
+	head = klp_shadow_entry_chain(to, hlist_nulls_entry(last, struct klp_shadow, node));
 	first = head->first;
 	WRITE_ONCE(last->next, first);
 	WRITE_ONCE(last->pprev, &head->first);
@@ -273,79 +368,66 @@ static struct hlist_nulls_node *klp_shadow_move_last(struct hlist_nulls_node *la
 		WRITE_ONCE(first->pprev, &last->next);
 
 	/*
-	 * A release would order the first of the writes to *@end alone. The next
-	 * comes when the variable that it belongs to is moved in turn.
+	 * Pairs with the address in the marker, and with smp_rmb() in
+	 * klp_shadow_find_entry(). Not a release of *@end, which would leave the next
+	 * write to *@end unordered, when the entry before is moved in turn.
 	 * [resize-cut+get, resize-stand+get, resize-join+get]
 	 */
 	smp_wmb();
-	WRITE_ONCE(*end, KLP_SHADOW_END(to));
+	WRITE_ONCE(*end, klp_shadow_end(to));
 
 	return end == &chain->first ? NULL : container_of(end, struct hlist_nulls_node, next);
 }
 
 /*
- * Move what is in some chains, from *@chain on, KLP_SHADOW_BATCH variables with
- * the lock held and no more. Chains are walked before the lock is taken: they are
- * long when there are many more variables than chains. 1024 empty ones are enough
- * for one go. Returns true while there is more to move.
+ * Move all entries of a chain. The last one is found without the lock, because
+ * chains are long when there are many more entries than chains.
  */
-static bool klp_shadow_move_some(struct klp_shadow_table *from, struct klp_shadow_table *to,
-				 unsigned long *chain)
+static void klp_shadow_rehash_chain(struct hlist_nulls_head *chain, struct klp_shadow_table *to)
 {
-	struct hlist_nulls_node *last[KLP_SHADOW_BATCH];
-	unsigned long chains[KLP_SHADOW_BATCH];
-	unsigned long next, end = min(*chain + 1024, BIT(klp_shadow_bits(from))), seen = 0;
-	unsigned int n = 0, i = 0, budget;
+	struct hlist_nulls_node *node, *last;
+	unsigned int budget;
 
-	/* What has been found must not be freed before it has been moved. */
-	rcu_read_lock();
-	for (next = *chain; next < end && seen < KLP_SHADOW_BATCH; next++) {
-		chains[n] = next;
-		last[n] = klp_shadow_last(&from->chains[next], &seen);
-		if (last[n])
-			n++;
-	}
-	/* If there was anything, come back and see that nothing is left. */
-	*chain = n ? chains[0] : next;
+	do {
+		/* The entry must not be freed before it is moved. */
+		rcu_read_lock();
+		last = NULL;
+		for (node = rcu_dereference(hlist_nulls_first_rcu(chain)); !is_a_nulls(node);
+		     node = rcu_dereference(hlist_nulls_next_rcu(node)))
+			last = node;
 
-	while (i < n) {
 		spin_lock_irq(&klp_shadow_lock);
-		for (budget = KLP_SHADOW_BATCH; i < n && budget; budget--) {
-			/* Nothing is added to the chain, but removed it may be. */
-			last[i] = hlist_nulls_unhashed(last[i]) ? NULL :
-				  klp_shadow_move_last(last[i], &from->chains[chains[i]],
-						       to);
-			i += !last[i];
+		/* If it has been removed meanwhile, another one is the last. */
+		for (budget = KLP_SHADOW_BATCH; last && budget; budget--) {
+			if (hlist_nulls_unhashed(last))
+				break;
+			last = klp_shadow_rehash_one(last, chain, to);
 		}
 		spin_unlock_irq(&klp_shadow_lock);
-	}
-	rcu_read_unlock();
-
-	return *chain < BIT(klp_shadow_bits(from));
+		rcu_read_unlock();
+		cond_resched();
+	} while (last);
 }
 
-static noinline struct klp_shadow_table *klp_shadow_table_new(unsigned int bits)
+static noinline struct klp_shadow_table *klp_shadow_table_alloc(unsigned int bits)
 {
 	struct klp_shadow_table *table;
+	size_t size = struct_size(table, chains, BIT(bits));
 	unsigned long i;
 
-	/*
-	 * Nobody has the smallest in use: the last resize away from it has ended.
-	 * Another one is not worth insisting on.
-	 */
-	if (bits == KLP_SHADOW_MIN_BITS)
-		table = &klp_shadow_smallest;
-	else
-		table = kvmalloc(struct_size(table, chains, BIT(bits)),
-				 GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+	/* Long chains are better than a machine without a page cache. */
+	if (size >> PAGE_SHIFT > si_mem_available() / 4)
+		return NULL;
+	table = kvmalloc(size, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	if (!table)
 		return NULL;
 
-	table->shift = 64 - bits;
-	RCU_INIT_POINTER(table->future, NULL);
-	/* No lookup sees the chains before the table is published. [resize-init+get] */
+	table->bits = bits;
+	table->salt = get_random_u64();
+	RCU_INIT_POINTER(table->next, NULL);
+	/* Before the table is published. [resize-init+get] */
 	for (i = 0; i < BIT(bits); i++) {
-		table->chains[i].first = KLP_SHADOW_END(table);
+		table->chains[i].first = klp_shadow_end(table);
 		if (!(i % 4096))
 			cond_resched();
 	}
@@ -353,99 +435,120 @@ static noinline struct klp_shadow_table *klp_shadow_table_new(unsigned int bits)
 	return table;
 }
 
-ALLOW_ERROR_INJECTION(klp_shadow_table_new, NULL);
+ALLOW_ERROR_INJECTION(klp_shadow_table_alloc, NULL);
+
+/* Move all entries from one table to another one. */
+static void klp_shadow_rehash(struct klp_shadow_table *from, struct klp_shadow_table *to)
+{
+	unsigned long chain;
+
+	/*
+	 * New entries go to @to from now on. Tables are published and replaced under the
+	 * lock, for lookups that hold it. [resize-init+get, resize-add+get,
+	 * resize-lock+get]
+	 */
+	spin_lock_irq(&klp_shadow_lock);
+	rcu_assign_pointer(from->next, to);
+	klp_shadow_set_limits(to);
+	spin_unlock_irq(&klp_shadow_lock);
+
+	for (chain = 0; chain < BIT(from->bits); chain++) {
+		if (!is_a_nulls(READ_ONCE(from->chains[chain].first)))
+			klp_shadow_rehash_chain(&from->chains[chain], to);
+		else if (!(chain % 4096))
+			cond_resched();
+	}
+
+	if (from == &klp_shadow_first) {
+		/* Readers of the heads below see klp_shadow_first.next. [first-reset+get] */
+		synchronize_rcu();
+		for (chain = 0; chain < KLP_SHADOW_FIRST_CHAINS; chain++)
+			WRITE_ONCE(from->chains[chain].first, KLP_SHADOW_FIRST_END);
+	} else if (to == &klp_shadow_first) {
+		/* Readers that see it cleared see all entries there. [first-clear+get] */
+		synchronize_rcu();
+	}
+
+	/* Readers that begin with @to see all entries there. [resize-replace+get] */
+	spin_lock_irq(&klp_shadow_lock);
+	if (to == &klp_shadow_first) {
+		rcu_assign_pointer(klp_shadow_first.next, klp_shadow_state.aliases ? to : NULL);
+		RCU_INIT_POINTER(klp_shadow_large, NULL);
+	} else {
+		rcu_assign_pointer(klp_shadow_first.next, to);
+		rcu_assign_pointer(klp_shadow_large, to);
+	}
+	spin_unlock_irq(&klp_shadow_lock);
+
+	if (from != &klp_shadow_first) {
+		/* Readers that began earlier may use @from. [resize-free+get] */
+		synchronize_rcu();
+		kvfree(from);
+	}
+}
 
 static void klp_shadow_resize(struct work_struct *work);
 static DECLARE_DELAYED_WORK(klp_shadow_resize_work, klp_shadow_resize);
 
 static void klp_shadow_resize(struct work_struct *work)
 {
+	/* Only this work uses it. */
+	static unsigned long delay = HZ;
 	struct klp_shadow_table *from, *to;
-	unsigned long chain, count;
+	unsigned long entries;
 	unsigned int bits;
-	bool more;
 
 	for (;;) {
-		/* Nobody but this work writes it. */
-		from = rcu_dereference_protected(klp_shadow_table, true);
-
 		spin_lock_irq(&klp_shadow_lock);
+		from = klp_shadow_newest_table();
 		bits = klp_shadow_wanted_bits();
-		count = klp_shadow_count;
-		if (bits == klp_shadow_bits(from))
-			WRITE_ONCE(klp_shadow_state, KLP_SHADOW_FITS);
+		entries = klp_shadow_state.entries;
+		if (bits == from->bits)
+			WRITE_ONCE(klp_shadow_state.resize, KLP_SHADOW_IDLE);
 		spin_unlock_irq(&klp_shadow_lock);
-		if (bits == klp_shadow_bits(from))
-			return;
+		if (bits == from->bits)
+			break;
 
-		to = klp_shadow_table_new(bits);
+		to = bits == KLP_SHADOW_FIRST_BITS ? &klp_shadow_first :
+						     klp_shadow_table_alloc(bits);
 		if (!to) {
-			/* Longer chains meanwhile, nothing worse. */
 			pr_debug("no memory for %lu chains of shadow variables\n", BIT(bits));
-			queue_delayed_work(klp_shadow_wq, &klp_shadow_resize_work, HZ);
+			queue_delayed_work(klp_shadow_wq, &klp_shadow_resize_work, delay);
+			delay = min_t(unsigned long, 2 * delay, KLP_SHADOW_MAX_DELAY);
 			return;
 		}
 
-		/*
-		 * Its chains are initialised. What is added from now on goes there, and
-		 * lookups that begin after that see where. [resize-init+get, resize-add+get]
-		 */
-		spin_lock_irq(&klp_shadow_lock);
-		rcu_assign_pointer(from->future, to);
-		spin_unlock_irq(&klp_shadow_lock);
-
-		chain = 0;
-		do {
-			more = klp_shadow_move_some(from, to, &chain);
-			cond_resched();
-		} while (more);
-
-		/* Who begins there sees all that has been moved there. [resize-replace+get] */
-		spin_lock_irq(&klp_shadow_lock);
-		rcu_assign_pointer(klp_shadow_table, to);
-		spin_unlock_irq(&klp_shadow_lock);
-
-		/* Lookups that began with @from still walk it. [resize-free+get] */
-		synchronize_rcu();
-		pr_debug("shadow variables moved from %lu to %lu chains, there were %lu\n",
-			 BIT(klp_shadow_bits(from)), BIT(bits), count);
-		if (from != &klp_shadow_smallest)
-			kvfree(from);
+		pr_debug("moving %lu shadow variables from %lu to %lu chains\n", entries,
+			 BIT(from->bits), BIT(bits));
+		klp_shadow_rehash(from, to);
 	}
+	delay = HZ;
 }
 
-/*
- * A caller may hold locks that queueing work needs, a run queue's for one;
- * an interrupt of its own does not.
- */
-static void klp_shadow_queue_resize(struct irq_work *work)
+static void klp_shadow_resize_irq_fn(struct irq_work *work)
 {
+	/* First: code that queues work may be patched and come here again. */
+	WRITE_ONCE(klp_shadow_state.resize, KLP_SHADOW_RUNNING);
 	queue_delayed_work(klp_shadow_wq, &klp_shadow_resize_work, 0);
 }
 
-static struct irq_work klp_shadow_resize_irq = IRQ_WORK_INIT(klp_shadow_queue_resize);
+static struct irq_work klp_shadow_resize_irq = IRQ_WORK_INIT(klp_shadow_resize_irq_fn);
 
-/**
- * klp_shadow_table_resize_if_wanted() - have the table resized, if it should be
- *
- * Context: Any but NMI, without klp_shadow_lock. Does not sleep or allocate.
+/*
+ * Callers have dropped klp_shadow_lock, and may hold locks that queueing work takes, a
+ * run queue's for example: an interrupt queues it. (G6)
  */
-void klp_shadow_table_resize_if_wanted(void)
+void klp_shadow_table_queue_resize(void)
 {
-	/*
-	 * Before there is a workqueue the table does without. One interrupt is
-	 * enough: what runs in it may be patched, and come here again.
-	 */
-	if (unlikely(READ_ONCE(klp_shadow_state) == KLP_SHADOW_WANTS_RESIZE) && klp_shadow_wq &&
-	    cmpxchg(&klp_shadow_state, KLP_SHADOW_WANTS_RESIZE, KLP_SHADOW_RESIZES) ==
-	    KLP_SHADOW_WANTS_RESIZE)
+	/* NULL early at boot, and if it could not be allocated. */
+	if (klp_shadow_wq)
 		irq_work_queue(&klp_shadow_resize_irq);
 }
 
 static int __init klp_shadow_table_init(void)
 {
 	klp_shadow_wq = alloc_workqueue("klp_shadow", WQ_UNBOUND, 1);
-	klp_shadow_table_resize_if_wanted();
+	klp_shadow_table_maybe_resize();
 
 	return klp_shadow_wq ? 0 : -ENOMEM;
 }

@@ -1,109 +1,120 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of shadow variables, as the other files of the store see it. The
- * lookup stands here to be inlined: it takes a few nanoseconds in all. Why it
- * misses nothing is argued in shadow_table.c.
+ * Hash table of the shadow variable store. The lookup is inline because it takes
+ * only a few nanoseconds. shadow_table.c explains why it finds every variable.
  */
 #ifndef _LIVEPATCH_SHADOW_TABLE_H
 #define _LIVEPATCH_SHADOW_TABLE_H
 
 #include <linux/hash.h>
 #include <linux/lockdep.h>
-#include <linux/rculist.h>
 #include <linux/rculist_nulls.h>
 
 #include "shadow.h"
 
+/* The first table is as large as the one that Linux has had since 2017. */
+#ifndef KLP_SHADOW_FIRST_BITS
+#define KLP_SHADOW_FIRST_BITS	12
+#endif
+
 /**
  * struct klp_shadow_table - an array of chains
- * @shift:	what of a hash is not the number of a chain; constant
- * @future:	table that the variables are moving to, or NULL; RCU
- * @chains:	written with klp_shadow_lock held, read under RCU
+ * @next:	of the first table, the larger table in use; of that one, the table that
+ *		its entries move to; otherwise NULL. Under RCU, written with
+ *		klp_shadow_lock held
+ * @bits:	binary logarithm of the number of chains; constant
+ * @salt:	added to what is hashed; constant
+ * @chains:	read under RCU, written with klp_shadow_lock held
  */
 struct klp_shadow_table {
-	unsigned int shift;
-	struct klp_shadow_table __rcu *future;
-	struct hlist_nulls_head chains[];
+	struct klp_shadow_table __rcu *next;
+	unsigned int bits;
+	u64 salt;
+	struct hlist_nulls_head chains[] ____cacheline_aligned;
 };
 
-/* The end of each chain of a table. */
-#define KLP_SHADOW_END(table)	((struct hlist_nulls_node *)((void *)(table) + 1))
+/*
+ * Static, so that its address is a constant of the lookup. @next points to the
+ * table itself while aliases exist and there is no larger table.
+ */
+extern struct klp_shadow_table klp_shadow_first;
 
-/* Where lookups begin; written by the resize work only, with the lock held; RCU. */
-extern struct klp_shadow_table __rcu *klp_shadow_table;
+/* End marker of each chain of the first table. */
+#define KLP_SHADOW_FIRST_END	((struct hlist_nulls_node *)NULLS_MARKER(0))
+
+/* klp_shadow.obj of an alias: an address that no parent has. */
+#define KLP_SHADOW_ALIAS	((void *)&klp_shadow_first)
 
 /*
- * Most real variables hang on NULL, so the id has to do as well as the parent. The
- * golden ratio spreads parents at any stride that is a power of two, and the
- * objects of slabs, about as well as chance would; so does the other number for
- * ids, and both together for a few ids on each of many parents.
+ * Most variables in the field are attached to NULL, so the id is hashed as well.
+ * Multiplying it keeps small ids apart from the distances between objects.
  */
-static __always_inline u64 klp_shadow_hash(void *obj, unsigned long id)
+static __always_inline unsigned long klp_shadow_key(void *obj, unsigned long id)
 {
-	return (unsigned long)obj * GOLDEN_RATIO_64 + id * 0xd6e8feb86659fd93ULL;
+	return (unsigned long)obj + id * GOLDEN_RATIO_32;
 }
 
-static __always_inline struct hlist_nulls_head *
-klp_shadow_chain(struct klp_shadow_table *table, u64 hash)
-{
-	return &table->chains[hash >> table->shift];
-}
+struct klp_shadow *klp_shadow_find_slow(void *obj, unsigned long id);
 
-/* The binary logarithm of the number of chains. */
-static inline unsigned int klp_shadow_bits(const struct klp_shadow_table *table)
+/* Look a variable up, as an RCU reader or with klp_shadow_lock held. */
+static __always_inline struct klp_shadow *klp_shadow_find(void *obj, unsigned long id)
 {
-	return 64 - table->shift;
-}
-
-/**
- * klp_shadow_table_find() - look a variable up
- * @obj:	parent
- * @id:		identifier
- *
- * Context: Any, NMI included; in an RCU read-side critical section or with
- * klp_shadow_lock held. Takes no lock.
- * Return: the variable or its alias, see klp_shadow_resolve(), or NULL.
- */
-static __always_inline struct klp_shadow *klp_shadow_table_find(void *obj, unsigned long id)
-{
-	u64 hash = klp_shadow_hash(obj, id);
-	struct klp_shadow_table *table, *end;
+	unsigned long chain = hash_long(klp_shadow_key(obj, id), KLP_SHADOW_FIRST_BITS);
 	struct hlist_nulls_node *node;
 	struct klp_shadow *shadow;
 
-	table = rcu_dereference_check(klp_shadow_table, lockdep_is_held(&klp_shadow_lock));
-	do {
-		hlist_nulls_for_each_entry_rcu(shadow, node, klp_shadow_chain(table, hash), node) {
-			if (READ_ONCE(shadow->obj) == obj && shadow->id == id)
-				return shadow;
-		}
-		/* Another table's end: it has been moved meanwhile. [resize-marker+get] */
-		end = (void *)node - 1;
-		if (likely(end == table))
-			end = rcu_dereference_check(table->future,
-						    lockdep_is_held(&klp_shadow_lock));
-		table = end;
-	} while (unlikely(table));
+	/* Skips aliases: klp_shadow_first.next is set while there are any. */
+	hlist_nulls_for_each_entry_rcu(shadow, node, &klp_shadow_first.chains[chain], node) {
+		if (READ_ONCE(shadow->obj) == obj && shadow->id == id)
+			return shadow;
+	}
+	if (likely(node == KLP_SHADOW_FIRST_END && !rcu_access_pointer(klp_shadow_first.next)))
+		return NULL;
 
-	return NULL;
+	return klp_shadow_find_slow(obj, id);
+}
+
+static __always_inline void *klp_shadow_lookup(void *obj, unsigned long id)
+{
+	struct klp_shadow *shadow;
+
+	/* Readers of the table need no more than RCU. (G1) */
+	rcu_read_lock();
+	shadow = klp_shadow_find(obj, id);
+	rcu_read_unlock();
+
+	return shadow ? shadow->data : NULL;
 }
 
 /*
- * The variable, from what was found: itself, but for one that was moved. What an
- * alias has in the union is constant.
+ * Look before taking the lock. Orders a miss before a later lookup, as for a variable
+ * that moves there. Does not wait for a constructor that is running.
  */
-static __always_inline struct klp_shadow *klp_shadow_resolve(struct klp_shadow *entry)
+static inline bool klp_shadow_absent(void *obj, unsigned long id)
 {
-	/* Races with plain writes that leave it different from NULL. */
-	return likely(data_race(READ_ONCE(entry->not_alias))) ? entry : entry->variable;
+	bool absent = !klp_shadow_lookup(obj, id);
+
+	/* Pairs with smp_wmb() in klp_shadow_move(). [move+get] */
+	smp_rmb();
+
+	return absent;
 }
 
-void klp_shadow_table_add(struct klp_shadow *shadow) __must_hold(&klp_shadow_lock);
-void klp_shadow_table_del(struct klp_shadow *shadow) __must_hold(&klp_shadow_lock);
+struct klp_shadow *klp_shadow_table_entry(struct klp_shadow *shadow)
+	__must_hold(&klp_shadow_lock);
+void klp_shadow_table_add(struct klp_shadow *entry) __must_hold(&klp_shadow_lock);
+void klp_shadow_table_del(struct klp_shadow *entry) __must_hold(&klp_shadow_lock);
 void klp_shadow_table_replace(struct klp_shadow *old, struct klp_shadow *new)
 	__must_hold(&klp_shadow_lock);
+void klp_shadow_table_queue_resize(void);
+struct hlist_nulls_head *klp_shadow_chain(struct klp_shadow_table *table, void *obj,
+					  unsigned long id);
 
-/* After dropping klp_shadow_lock, when something was added or removed. */
-void klp_shadow_table_resize_if_wanted(void);
+/* Resize the table if entries that were added or removed require it. */
+static inline void klp_shadow_table_maybe_resize(void)
+{
+	if (unlikely(READ_ONCE(klp_shadow_state.resize) == KLP_SHADOW_PENDING))
+		klp_shadow_table_queue_resize();
+}
 
 #endif /* _LIVEPATCH_SHADOW_TABLE_H */

@@ -12,7 +12,8 @@
  *  - purgers, who remove all variables of an id from all slots;
  *  - racers, who all add the same pairs at the same time;
  *  - a filler, who adds thousands and removes them again: the table resizes;
- *  - a mover, who moves one variable on and on, from parent to parent;
+ *  - a mover, which moves one variable from parent to parent, and another one
+ *    between two parents;
  *  - callers, who do what readers and writers do, in interrupts.
  *
  * Mistakes are counted, in any context and under the store's lock as well. The
@@ -82,7 +83,11 @@ static unsigned int soft_callers = 1;
 module_param(soft_callers, uint, 0444);
 MODULE_PARM_DESC(soft_callers, "threads that make calls in soft interrupts");
 
-static unsigned int fill = 5000;
+static unsigned int movers = 1;
+module_param(movers, uint, 0444);
+MODULE_PARM_DESC(movers, "threads that move variables: 0 or 1");
+
+static unsigned int fill = 9000;
 module_param(fill, uint, 0444);
 MODULE_PARM_DESC(fill, "variables to add and remove for resizes of the table; 0: none");
 
@@ -97,9 +102,10 @@ MODULE_PARM_DESC(may_fail, "memory may be short: failed allocations are no mista
 #define ID_RACE		(ID_RESIDENT + 1)
 #define ID_FILL		(ID_RESIDENT + 2)
 #define ID_WANDERER	(ID_RESIDENT + 3)
+#define ID_COMMUTER	(ID_RESIDENT + 4)
 #define ID_SLOT		(ID_RESIDENT + 1000)
 #define ID_PRIVATE	(ID_RESIDENT + 100000)
-/* Of each thread: more than the store keeps records of that nobody uses. */
+/* Of each thread: so many that some of all threads share a list. */
 #define PRIVATE_IDS	32
 
 #define RACE_KEYS	4
@@ -201,6 +207,7 @@ enum torture_stat {
 	RACES,
 	FILLS,
 	MOVES,
+	RETRIES,
 	HARD_IRQS,
 	SOFT_IRQS,
 	NO_MEMORIES,
@@ -216,6 +223,7 @@ static const char * const torture_stats[STATS] = {
 	[RACES] = "races",
 	[FILLS] = "fills",
 	[MOVES] = "moves",
+	[RETRIES] = "retries",
 	[HARD_IRQS] = "hard interrupts",
 	[SOFT_IRQS] = "soft interrupts",
 	[NO_MEMORIES] = "failed allocations",
@@ -615,6 +623,56 @@ static bool torture_move(gfp_t gfp)
 	return true;
 }
 
+/* === The commuter, a variable that is moved to another parent and back === */
+
+#define COMMUTER_TRIES	10000
+
+static char torture_ends[2];			/* its parents, never looked into */
+static struct torture_var *torture_commuter;
+static unsigned int torture_end;		/* where it is; only the mover changes it */
+
+/* A reader may miss it on both, because it is moved back. It looks again. (G13) */
+static void torture_read_commuter(void)
+{
+	struct torture_var *var;
+	unsigned int tries;
+
+	for (tries = 0; tries < COMMUTER_TRIES; tries++) {
+		var = torture_get(&torture_ends[tries % 2], ID_COMMUTER);
+		if (var == torture_commuter)
+			return;
+		if (var)
+			break;
+		smp_rmb(); /* Pairs with smp_wmb() in klp_shadow_move(). */
+		if (tries)
+			torture_count(RETRIES);
+	}
+	torture_mistake(LOST, &torture_ends[0], ID_COMMUTER, tries);
+}
+
+/* Returns false if it cannot be moved any more, which is a mistake. */
+static bool torture_commute(gfp_t gfp)
+{
+	void *from = &torture_ends[torture_end], *to = &torture_ends[!torture_end];
+	int err = klp_shadow_move(from, to, ID_COMMUTER, gfp);
+
+	if (err == -ENOMEM && may_fail) {
+		torture_count(NO_MEMORIES);
+		return true;
+	}
+	if (err) {
+		torture_mistake(err == -ENOMEM ? NO_MEMORY : LOST, from, ID_COMMUTER,
+				torture_end);
+		return false;
+	}
+	torture_must_not_exist(from, ID_COMMUTER, torture_end);
+	torture_must_exist(to, ID_COMMUTER, torture_commuter, torture_end);
+	torture_count(MOVES);
+	torture_end = !torture_end;
+
+	return true;
+}
+
 /* === Readers === */
 
 /* In an RCU read-side critical section: what was found must stay whole. */
@@ -679,6 +737,9 @@ static void torture_read(struct rnd_state *rnd)
 		break;
 	case 1:
 		torture_read_wanderer();
+		break;
+	case 2:
+		torture_read_commuter();
 		break;
 	default:
 		torture_read_slot(rnd);
@@ -909,7 +970,7 @@ static void torture_filler(struct torture_thread *self)
 		unsigned int failed = 0;
 
 		fill_destroyed = 0;
-		for (n = 0; n < fill && failed < 100 && !READ_ONCE(torture_stop); n++) {
+		for (n = 0; added < fill && failed < 100 && !READ_ONCE(torture_stop); n++) {
 			if (torture_add(torture_fill_obj(n), ID_FILL, n, torture_gfp(),
 					&self->rnd)) {
 				added++;
@@ -931,7 +992,8 @@ static void torture_filler(struct torture_thread *self)
 		if (fill_destroyed != added)
 			torture_mistake(MISCOUNT, torture_fill_obj(n), ID_FILL, added);
 		torture_count(FILLS);
-		fsleep(10000);
+		/* Time for the table to shrink. */
+		fsleep(200000);
 	}
 }
 
@@ -940,9 +1002,10 @@ static void torture_filler(struct torture_thread *self)
 static void torture_mover(struct torture_thread *self)
 {
 	set_user_nice(current, MAX_NICE);
-	/* It ends where it began, with the parent that its data names. */
-	while (!READ_ONCE(torture_stop) || torture_moved % PLACES) {
-		if (!torture_move(torture_random(&self->rnd, 2) ? torture_gfp() : GFP_ATOMIC))
+	/* Both end where they began, with the parents that their data names. */
+	while (!READ_ONCE(torture_stop) || torture_moved % PLACES || torture_end) {
+		if (!torture_move(torture_random(&self->rnd, 2) ? torture_gfp() : GFP_ATOMIC) ||
+		    !torture_commute(torture_random(&self->rnd, 2) ? torture_gfp() : GFP_ATOMIC))
 			return;
 		self->rounds++;
 		torture_delay(&self->rnd, 4);
@@ -1075,7 +1138,7 @@ static int torture_create_all(void)
 	err = err ?: torture_create(torture_racer, "racer", racers);
 	err = err ?: torture_create(torture_purger, "purger", free_all_ms ? PURGERS : 0);
 	err = err ?: torture_create(torture_filler, "filler", !!fill);
-	err = err ?: torture_create(torture_mover, "mover", 1);
+	err = err ?: torture_create(torture_mover, "mover", !!movers);
 	err = err ?: torture_create(torture_caller, "caller", hard_callers + soft_callers);
 
 	return err;
@@ -1118,14 +1181,15 @@ static int torture_add_residents(void)
 			return -ENOMEM;
 	}
 	torture_wanderer = torture_add(torture_place(0), ID_WANDERER, 0, GFP_KERNEL, &rnd);
+	torture_commuter = torture_add(&torture_ends[0], ID_COMMUTER, 0, GFP_KERNEL, &rnd);
 
-	return torture_wanderer ? 0 : -ENOMEM;
+	return torture_wanderer && torture_commuter ? 0 : -ENOMEM;
 }
 
 /* Nobody is left who adds or removes: what should be there is, and then nothing. */
 static void torture_settle(void)
 {
-	long left = keys + 1;
+	long left = keys + 2;
 	unsigned int key, i;
 
 	for (i = 0; i < ids; i++) {
@@ -1153,6 +1217,7 @@ static void torture_remove_all(void)
 
 	klp_shadow_free_all(ID_RESIDENT, torture_dtor);
 	klp_shadow_free_all(ID_WANDERER, torture_dtor);
+	klp_shadow_free_all(ID_COMMUTER, torture_dtor);
 	for (i = 0; i < ids; i++)
 		klp_shadow_free_all(ID_SLOT + i, torture_dtor);
 	for (key = 0; key < keys; key++) {
@@ -1275,6 +1340,7 @@ err_threads:
 err_residents:
 	klp_shadow_free_all(ID_RESIDENT, torture_dtor);
 	klp_shadow_free_all(ID_WANDERER, torture_dtor);
+	klp_shadow_free_all(ID_COMMUTER, torture_dtor);
 err_memory:
 	torture_free_memory();
 

@@ -28,8 +28,6 @@
 
 #include "shadow_convert.h"
 #include "shadow_core.h"
-#include "shadow_id.h"
-#include "shadow_release.h"
 #include "shadow_table.h"
 #include "shadow_type.h"
 
@@ -108,7 +106,7 @@ static struct klp_shadow_type *klp_shadow_type_of(struct klp_shadow_type *type,
 	while (type->away)
 		type = type->from;
 
-	return type->from && (!type->converting || klp_shadow_id_waits(shadow)) ?
+	return type->from && (!type->converting || klp_shadow_waits(shadow)) ?
 	       type->from : type;
 }
 
@@ -124,25 +122,28 @@ static struct klp_shadow_type *klp_shadow_type_of(struct klp_shadow_type *type,
  */
 void klp_shadow_type_free(void *obj, struct klp_shadow_type *type)
 {
+	klp_shadow_release_t release = NULL;
 	struct klp_shadow *shadow;
-	struct klp_shadow_dead dead = KLP_SHADOW_DEAD(dead, NULL);
 	unsigned long flags;
+	HLIST_HEAD(removed);
+
+	/* Most parents have none, and patched code frees at the birth of each. */
+	if (klp_shadow_absent(obj, type->id))
+		return;
 
 	/* A releasing function may be another's, who waits for this. See klp_shadow_put(). */
 	rcu_read_lock();
 	spin_lock_irqsave(&klp_shadow_lock, flags);
-	shadow = klp_shadow_table_find(obj, type->id);
-	if (shadow) {
-		shadow = klp_shadow_resolve(shadow);
+	shadow = klp_shadow_find(obj, type->id);
+	if (shadow)
 		type = klp_shadow_type_of(type, shadow);
-	}
 	if (shadow && type != &klp_shadow_nobody) {
-		dead.release = type->release;
-		klp_shadow_remove(shadow, type->dtor, &dead);
+		release = type->release;
+		klp_shadow_remove(shadow, type->dtor, release, &removed);
 	}
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
 
-	klp_shadow_bury(&dead);
+	klp_shadow_reclaim_list(&removed, release);
 	rcu_read_unlock();
 }
 EXPORT_SYMBOL_GPL(klp_shadow_type_free);
@@ -151,15 +152,14 @@ EXPORT_SYMBOL_GPL(klp_shadow_type_free);
 static void klp_shadow_type_free_all(struct klp_shadow_type *type)
 	__must_hold(&klp_shadow_users_lock)
 {
-	struct klp_shadow walk;
-	bool more;
+	struct klp_shadow_iter iter = { .id = type->id };
 
 	lockdep_assert_held(&klp_shadow_users_lock);
 
 	/* Conversions hold the lock: all are old, or none. */
 	type = type->from ?: type;
-	for (more = klp_shadow_remove_begin(&walk, type->id); more; cond_resched())
-		more = klp_shadow_remove_some(&walk, type->dtor, type->release);
+	while (klp_shadow_free_batch(&iter, type->dtor, type->release))
+		cond_resched();
 }
 
 /* === Clashes === */
@@ -451,6 +451,9 @@ int klp_shadow_user_enable(const void *key, struct module *mod, struct klp_shado
 	struct klp_shadow_type *type;
 	int err;
 
+	/* Release callbacks could not be called. */
+	if (!klp_shadow_release_wq)
+		return -ENOMEM;
 	user = kzalloc(sizeof(*user), GFP_KERNEL);
 	if (!user)
 		return -ENOMEM;

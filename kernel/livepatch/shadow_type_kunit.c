@@ -21,8 +21,6 @@
 #include <trace/events/kmem.h>
 
 #include "shadow.h"
-#include "shadow_id.h"
-#include "shadow_release.h"
 #include "shadow_type.h"
 
 #define ID		0x5d800000UL
@@ -798,18 +796,6 @@ static void g16_shared(struct kunit *test)
  */
 static struct klp_shadow_type *dropping;
 static unsigned int dropped;
-static bool evicting;
-
-/* So many other ids come and go that the record of those that wait is not kept. */
-static void evict(void)
-{
-	unsigned long id;
-
-	for (id = ID + 100; id < ID + 120; id++) {
-		klp_shadow_alloc(&parents[0], id, 0, GFP_ATOMIC, NULL, NULL);
-		klp_shadow_free(&parents[0], id, NULL);
-	}
-}
 
 static void drop(void *unused, unsigned long call_site, const void *ptr, size_t bytes_req,
 		 size_t bytes_alloc, gfp_t gfp_flags, int node)
@@ -819,10 +805,6 @@ static void drop(void *unused, unsigned long call_site, const void *ptr, size_t 
 	if (!type || !in_task() || bytes_req != HEADER + sizeof(struct large) || dropped == 20)
 		return;
 	dropping = NULL;
-	if (evicting) {
-		evict();
-		return;
-	}
 	/* One of the first and one of the last: converted already, or not yet. */
 	klp_shadow_type_free(&parents[dropped / 2], type);
 	klp_shadow_type_free(&parents[MANY - 1 - dropped / 2], type);
@@ -863,25 +845,6 @@ static void g16_old_code_frees_some_meanwhile(struct kunit *test)
 	some_go_meanwhile(test, true);
 }
 
-static void g16_others_come_and_go_meanwhile(struct kunit *test)
-{
-	struct klp_shadow_type a = SMALL("var"), b = LARGE("var");
-
-	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
-	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
-	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
-	dropped = 0;
-	evicting = true;
-	dropping = &b;
-	give_up(&mod_a, false);
-	KUNIT_EXPECT_NULL(test, dropping);
-	KUNIT_EXPECT_EQ(test, calls.converts, (unsigned int)MANY);
-	KUNIT_EXPECT_EQ(test, count(), (unsigned int)MANY);
-	give_up(&mod_b, false);
-	KUNIT_EXPECT_EQ(test, calls.large_dtors, (unsigned int)MANY);
-	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
-}
-
 static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g13_data_stays),
 	KUNIT_CASE(g13_errors_leave_it),
@@ -915,7 +878,6 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g16_shared),
 	KUNIT_CASE(g16_some_go_meanwhile),
 	KUNIT_CASE(g16_old_code_frees_some_meanwhile),
-	KUNIT_CASE(g16_others_come_and_go_meanwhile),
 	{}
 };
 
@@ -947,7 +909,6 @@ static void klp_shadow_type_case_exit(struct kunit *test)
 {
 	complete_all(&late);
 	dropping = NULL;
-	evicting = false;
 	klp_shadow_free_all(ID, NULL);
 	klp_shadow_free_all(ID_SHARED, NULL);
 	KUNIT_EXPECT_FALSE(test, has_users());

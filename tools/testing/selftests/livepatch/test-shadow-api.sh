@@ -9,7 +9,7 @@ begin test_klp_shadow_api test_klp_shadow_exists
 
 run_module test_klp_shadow_api
 
-text='shadow variable <.*, 5d0e0001> exists already'
+text='shadow variable <.*, 0x5d0e0001> already exists'
 expect_warning "$text" run_module test_klp_shadow_exists
 report $? "G4 alloc of an existing pair warns once"
 expect_warning "$text" run_module test_klp_shadow_exists raced=1

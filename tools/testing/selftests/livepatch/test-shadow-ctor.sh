@@ -5,7 +5,7 @@
 # shellcheck source=SCRIPTDIR/shadow_functions.sh
 . "$(dirname "$0")/shadow_functions.sh"
 
-# error_lines(id, error): how many there are in the log
+# error_lines(id, error): number of such lines in the log
 error_lines()
 {
 	log_since "$begin" |
@@ -15,8 +15,8 @@ error_lines()
 begin test_klp_shadow_ctor
 run_module test_klp_shadow_ctor
 
-report $(($(error_lines 5d0c0010 -18) != 1)) "G3 one line in the log tells of a failed alloc"
-report $(($(error_lines 5d0c0011 -33) != 1)) "G3 and one does for get_or_alloc"
+report $(($(error_lines 0x5d0c0010 -18) != 1)) "G3 one line in the log tells of a failed alloc"
+report $(($(error_lines 0x5d0c0011 -33) != 1)) "G3 and one does for get_or_alloc"
 lines=$(log_since "$begin" | grep -c 'constructor of shadow variable')
 report $((lines != 2)) "G3 and no other does: $lines lines"
 

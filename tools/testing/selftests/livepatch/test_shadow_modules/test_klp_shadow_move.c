@@ -32,7 +32,7 @@ static void test_one(void)
 	      klp_shadow_get(PARENT(0), ID) == data && !klp_shadow_get(PARENT(2), ID),
 	      "G13 a variable moves again, and back");
 	check(klp_shadow_move(PARENT(1), PARENT(3), ID, GFP_KERNEL) == -ENOENT,
-	      "G13 what is not there cannot move");
+	      "G13 an absent variable cannot move");
 	check(klp_shadow_move(PARENT(0), PARENT(9), ID, GFP_KERNEL) == -EEXIST &&
 	      klp_shadow_move(PARENT(0), PARENT(0), ID, GFP_KERNEL) == -EEXIST &&
 	      klp_shadow_get(PARENT(0), ID) == data && klp_shadow_get(PARENT(9), ID) == other,
@@ -49,7 +49,7 @@ static void test_one(void)
 	      "G13 free_all removes a variable that was moved, with its new parent");
 }
 
-/* What the mover moves next is on this parent, or is on the next one already. */
+/* The variable is on this parent, or on the next one already. */
 static unsigned long round;
 static void *moved;
 static unsigned long looks, on_neither, strange, failed;
@@ -112,10 +112,90 @@ static void test_race(void)
 	klp_shadow_free_all(ID, NULL);
 }
 
+/*
+ * Between two parents and back all the time: a reader that looks at one, then at the
+ * other, may miss it on both, and looks again.
+ */
+#define TRIES	100000
+
+static unsigned long retries;
+
+static void move_to_and_fro(void *unused)
+{
+	unsigned long n;
+
+	for (n = 0; n < 2 * ROUNDS; n++) {
+		while (klp_shadow_move(PARENT(n % 2), PARENT((n + 1) % 2), ID, GFP_KERNEL)) {
+			if (++failed == ROUNDS)
+				goto out;
+		}
+	}
+out:
+	WRITE_ONCE(round, ROUNDS);
+}
+
+static void *look_at_both(void)
+{
+	unsigned int tries;
+	void *data;
+
+	for (tries = 0; tries < TRIES; tries++) {
+		data = klp_shadow_get(PARENT(0), ID);
+		if (data)
+			return data;
+		/* As klp_shadow_move() requires. */
+		smp_rmb();
+		data = klp_shadow_get(PARENT(1), ID);
+		if (data)
+			return data;
+		/* It may have been moved back in between. */
+		smp_rmb();
+		retries++;
+	}
+
+	return NULL;
+}
+
+static void look_to_and_fro(void *unused)
+{
+	void *data;
+
+	do {
+		rcu_read_lock();
+		data = look_at_both();
+		rcu_read_unlock();
+		looks++;
+		on_neither += !data;
+		strange += data && data != moved;
+		if (!(looks % 64))
+			cond_resched();
+	} while (READ_ONCE(round) < ROUNDS);
+}
+
+static void test_to_and_fro(void)
+{
+	failed = 0;
+	round = 0;
+	looks = 0;
+	on_neither = 0;
+	strange = 0;
+	moved = klp_shadow_alloc(PARENT(0), ID, 24, GFP_KERNEL, NULL, NULL);
+	if (!moved || test_run_both(move_to_and_fro, look_to_and_fro, NULL)) {
+		check(false, "G13 there is memory for a variable that moves to and fro");
+	} else {
+		check(!failed && klp_shadow_get(PARENT(0), ID) == moved,
+		      "G13 a variable moves to and fro %lu times", ROUNDS);
+		check(looks && !on_neither && !strange,
+		      "G13 readers that retry find it: %lu looks, %lu retries", looks, retries);
+	}
+	klp_shadow_free_all(ID, NULL);
+}
+
 static int __init test_init(void)
 {
 	test_one();
 	test_race();
+	test_to_and_fro();
 	checks_done();
 
 	return 0;

@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Variables that take most of the memory: the page cache stays, and if there is no memory
+# for the table that they want, attempts to allocate it become rare. The third disk is
+# what the cache holds; /payload/pressure says how many variables there are.
+# shellcheck source=/dev/null
+. /payload/pressure
+: "${variables:?}" "${refusals:?}"
+seconds=60
+control=/proc/dynamic_debug/control
+
+# cached(): MiB of the third disk in the page cache
+cached()
+{
+	awk '/^Buffers:/ { print int($2 / 1024) }' /proc/meminfo
+}
+
+# refused(): attempts so far
+refused()
+{
+	dmesg | grep -cE 'no memory for [0-9]+ chains'
+}
+
+count=0 failed=0
+
+# report(status, text)
+report()
+{
+	count=$((count + 1))
+	if (($1 == 0)); then
+		echo "ok $count $2"
+	else
+		failed=1
+		echo "not ok $count $2"
+	fi
+}
+
+echo 'file shadow_table.c +p' >$control
+insmod /payload/selftests/livepatch/test_shadow_modules/test_klp_shadow_table.ko keep="$variables"
+report $? "$variables variables are added"
+# The cache of a block device goes with its last user.
+exec 3</dev/vdc
+cat <&3 >/dev/null
+before=$(cached) attempts=$(refused)
+sleep $seconds
+after=$(cached) attempts=$(($(refused) - attempts))
+grep -E '^(MemTotal|MemAvailable|Slab):' /proc/meminfo | sed 's/^/# /'
+report $(($(refused) ? !refusals : refusals)) "attempts to allocate a table that failed: $(refused)"
+report $((attempts > 1)) "they have become rare: $attempts in $seconds s"
+report $((before < 32 || after < before * 9 / 10)) "the page cache stays: $before MiB, then $after MiB"
+echo "1..$count"
+((failed == 0))
