@@ -52,7 +52,7 @@
 /* Chains of the first table, and of the one that follows when it has FIRST_MAX entries. */
 #define FIRST		BIT(KLP_SHADOW_FIRST_BITS)
 #define FIRST_MAX	(2 * FIRST)
-#define GROWN		(16 * FIRST)
+#define GROWN		(8 * FIRST)
 
 #define HEADER		offsetof(struct klp_shadow, data)
 
@@ -1607,11 +1607,17 @@ static void hoard_drop(void)
 static void g11_resize_spares_memory(struct kunit *test)
 {
 	/* Enough for the table, but not four times. */
-	long table = GROWN * sizeof(struct hlist_nulls_head) / PAGE_SIZE, available;
+	long table = 4 * GROWN * sizeof(struct hlist_nulls_head) / PAGE_SIZE, available;
 	struct page *page;
+	unsigned long n;
 
 	KUNIT_ASSERT_TRUE(test, chains_become(FIRST));
-	KUNIT_ASSERT_EQ(test, add_many(FIRST_MAX, ID), (unsigned int)FIRST_MAX);
+	for (n = 0; n < GROWN; n++) {
+		KUNIT_ASSERT_NOT_NULL(test, klp_shadow_alloc((void *)(8 * n), ID, 0, GFP_KERNEL, NULL,
+							     NULL));
+		if (n == FIRST_MAX)
+			KUNIT_ASSERT_TRUE(test, chains_become(GROWN));
+	}
 	while (si_mem_available() > 3 * table) {
 		page = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN) ?:
 		       alloc_page(GFP_DMA | __GFP_NORETRY | __GFP_NOWARN);
@@ -1624,11 +1630,11 @@ static void g11_resize_spares_memory(struct kunit *test)
 	/* Otherwise this shows nothing. */
 	if (available <= 2 * table || available > 4 * table)
 		kunit_skip(test, "%ld pages are available", available);
-	KUNIT_EXPECT_TRUE(test, add_nth(FIRST_MAX, ID));
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_alloc((void *)(8 * n), ID, 0, GFP_KERNEL, NULL, NULL));
 	msleep(200);
-	KUNIT_EXPECT_EQ(test, chains(), FIRST);
+	KUNIT_EXPECT_EQ(test, chains(), GROWN);
 	hoard_drop();
-	KUNIT_EXPECT_TRUE(test, chains_become(GROWN));
+	KUNIT_EXPECT_TRUE(test, chains_become(4 * GROWN));
 }
 
 /* === G13, aliases === */
@@ -2007,7 +2013,7 @@ static void table_large_spreads_strides(struct kunit *test)
 }
 
 /*
- * The first table is made for FIRST_MAX entries. The next one has at least four
+ * The first table is made for FIRST_MAX entries. The next one has at least two
  * chains for each, and is left when it has less than half of FIRST_MAX. The count is
  * right, also after all the tests before this one.
  */
@@ -2080,18 +2086,18 @@ static void table_grows_twice(struct kunit *test)
 			cond_resched();
 	}
 	KUNIT_ASSERT_EQ(test, n, GROWN + 1);
-	KUNIT_EXPECT_TRUE(test, chains_become(8 * GROWN));
+	KUNIT_EXPECT_TRUE(test, chains_become(4 * GROWN));
 	for (n = 0; n <= GROWN; n++)
 		found += !!klp_shadow_get((void *)(8 * n), ID);
 	KUNIT_EXPECT_EQ(test, found, GROWN + 1);
 	KUNIT_EXPECT_TRUE(test, next_is_clear() == false && first_is_reset());
-	for (n = GROWN; n > GROWN / 4; n--)
+	for (n = GROWN; n > GROWN / 8; n--)
 		klp_shadow_free((void *)(8 * n), ID, NULL);
-	/* Less than a sixteenth of the chains: four to eight times as many are left. */
-	KUNIT_EXPECT_TRUE(test, chains_become(2 * GROWN));
+	/* Less than a sixteenth of the chains: two to four times as many are left. */
+	KUNIT_EXPECT_TRUE(test, chains_become(GROWN / 2));
 	for (n = 0, found = 0; n <= GROWN; n++)
 		found += !!klp_shadow_get((void *)(8 * n), ID);
-	KUNIT_EXPECT_EQ(test, found, GROWN / 4 + 1);
+	KUNIT_EXPECT_EQ(test, found, GROWN / 8 + 1);
 }
 
 static bool reader_reads, reader_stops;

@@ -102,18 +102,21 @@ static struct workqueue_struct *klp_shadow_wq __ro_after_init;
  * large table, so the halves of the product are mixed. The salt keeps the chains
  * unpredictable.
  */
+static struct hlist_nulls_head *klp_shadow_large_chain(struct klp_shadow_table *table, void *obj,
+						       unsigned long id)
+{
+	u64 hash = (klp_shadow_key(obj, id) + table->salt) * GOLDEN_RATIO_64;
+
+	return &table->chains[(u32)(hash ^ hash >> 32) >> (32 - table->bits)];
+}
+
 struct hlist_nulls_head *klp_shadow_chain(struct klp_shadow_table *table, void *obj,
 					  unsigned long id)
 {
-	unsigned long key = klp_shadow_key(obj, id);
-	u64 hash;
+	if (table != &klp_shadow_first)
+		return klp_shadow_large_chain(table, obj, id);
 
-	if (table == &klp_shadow_first)
-		return &table->chains[hash_long(key, KLP_SHADOW_FIRST_BITS)];
-
-	hash = (key + table->salt) * GOLDEN_RATIO_64;
-
-	return &table->chains[(u32)(hash ^ hash >> 32) >> (32 - table->bits)];
+	return &table->chains[hash_long(klp_shadow_key(obj, id), KLP_SHADOW_FIRST_BITS)];
 }
 
 static struct hlist_nulls_head *klp_shadow_entry_chain(struct klp_shadow_table *table,
@@ -179,7 +182,7 @@ struct klp_shadow *klp_shadow_find_slow(void *obj, unsigned long id)
 	/* A short loop, so that the misses of several lookups overlap. */
 	table = rcu_dereference_check(klp_shadow_large, lockdep_is_held(&klp_shadow_lock));
 	if (table) {
-		hlist_nulls_for_each_entry_rcu(entry, node, klp_shadow_chain(table, obj, id),
+		hlist_nulls_for_each_entry_rcu(entry, node, klp_shadow_large_chain(table, obj, id),
 					       node) {
 			parent = READ_ONCE(entry->obj);
 			if (parent == obj && entry->id == id)
@@ -188,7 +191,7 @@ struct klp_shadow *klp_shadow_find_slow(void *obj, unsigned long id)
 				break;
 		}
 		/* Neither stopped at an alias nor resizing. [resize-add+get] */
-		if (node == klp_shadow_end(table) && !rcu_access_pointer(table->next))
+		if (node == (void *)table + 1 && !rcu_access_pointer(table->next))
 			return NULL;
 	}
 
@@ -217,9 +220,10 @@ static struct klp_shadow_table *klp_shadow_newest_table(void)
 }
 
 /*
- * The size that the table should have. A table that grows or shrinks gets four to
- * eight times as many chains as entries: while a grace period delays the next
- * resize, entries are still added, and chains are walked with the lock held.
+ * The size that the table should have. A table that grows or shrinks gets two to four
+ * times as many chains as entries: while a grace period delays the next resize, entries
+ * are still added, and chains are walked with the lock held. With more, the heads would
+ * no longer fit into a cache where the entries do.
  */
 static unsigned int klp_shadow_wanted_bits(void)
 	__must_hold(&klp_shadow_lock)
@@ -233,7 +237,7 @@ static unsigned int klp_shadow_wanted_bits(void)
 	if (entries < KLP_SHADOW_FIRST_MAX / 2)
 		return KLP_SHADOW_FIRST_BITS;
 
-	return min_t(unsigned int, order_base_2(4 * entries), KLP_SHADOW_MAX_BITS);
+	return min_t(unsigned int, order_base_2(2 * entries), KLP_SHADOW_MAX_BITS);
 }
 
 /* New entries go to this table from now on. */

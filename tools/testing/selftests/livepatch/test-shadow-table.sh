@@ -53,7 +53,7 @@ run_module test_klp_shadow_table "$@"
 await_log "to $first chains" 60
 report $? "G1 the table shrinks when its variables have been freed"
 chains=$(largest)
-report $((${chains:-0} < 16 * first)) "G1 it has grown: to ${chains:-no} chains"
+report $((${chains:-0} < 8 * first)) "G1 it has grown: to ${chains:-no} chains"
 
 if [[ -d $inject ]]; then
 	# As if there were no memory for a table.
