@@ -1,33 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the parts of the benchmark share. */
+/* Definitions that the parts of the benchmark share. */
 #ifndef _KLP_SHADOW_BENCH_H
 #define _KLP_SHADOW_BENCH_H
 
+#include <linux/ktime.h>
 #include <linux/types.h>
 
 #define BENCH_ID	((1234567UL << 6) | 1)
 #define BENCH_RARE_ID	((1234567UL << 6) | 2)
 #define BENCH_SIZE	sizeof(u64)
 
+/*
+ * Operations "_dep" depend on the result of the one before. Those of an absent
+ * variable have no result to depend on: a barrier waits for the one before.
+ */
 enum bench_op {
-	BENCH_GET,	/* of a present variable, each independent of the others */
-	BENCH_CHAIN,	/* the same, but the next parent depends on the result */
-	BENCH_ABSENT,	/* get of an absent variable */
-	BENCH_PAIR,	/* alloc and free of a variable */
+	BENCH_GET,
+	BENCH_GET_DEP,
+	BENCH_ABSENT,
+	BENCH_ABSENT_DEP,
+	BENCH_FREE_ABSENT,
+	BENCH_FREE_ABSENT_DEP,
+	BENCH_PAIR,		/* alloc and free of a variable */
 	BENCH_FILL,
 	BENCH_DRAIN,
-	BENCH_RARE,	/* alloc of BENCH_RARE_ID for one parent of a hundred */
+	BENCH_RARE,		/* alloc of BENCH_RARE_ID for one parent of a hundred */
+	BENCH_MOVE,		/* of those variables, to another parent */
 	BENCH_OPS
 };
 
 /**
- * struct bench_job - what one CPU is to do, and what came of it
- * @index:	which of the CPUs it is
- * @cpus:	how many there are
- * @pos:	where in bench_parents to begin
- * @count:	how many operations
- * @hits:	how many of them found, made or removed a variable
- * @ns:		what they took
+ * struct bench_job - operations of one CPU, and their result
+ * @index:	number of the CPU
+ * @cpus:	number of CPUs that run the same
+ * @pos:	first index in bench_parents
+ * @count:	number of operations
+ * @hits:	number of them that found, added or removed a variable
+ * @ns:		time they took
  */
 struct bench_job {
 	unsigned int index;
@@ -39,44 +48,79 @@ struct bench_job {
 };
 
 /**
- * struct bench_store - a store and its loops
+ * struct bench_store - a copy of a store and its loops
  * @name:	in the output
- * @slow:	size from which on it is filled just once
- * @max:	size that it is not filled to any more
- * @run:	a loop for each operation; NULL for what it has not
- * @free_all:	NULL when it has none
+ * @layout:	bytes from a multiple of 64 to the entry of each function
+ * @slow:	number of variables from which on it is filled only once
+ * @max:	largest number of variables
+ * @init:	initcalls; may be NULL
+ * @resize:	make the empty store ready for @n variables; may be NULL
+ * @run:	a loop for each operation; NULL if the store does not have it
+ * @free_all:	may be NULL
  */
 struct bench_store {
 	const char *name;
+	unsigned int layout;
 	unsigned long slow;
 	unsigned long max;
+	int (*init)(void);
+	int (*resize)(unsigned long n);
 	void (*run[BENCH_OPS])(struct bench_job *job);
 	void (*free_all)(unsigned long id);
 };
 
-extern const struct bench_store bench_ours, bench_stock, bench_floor;
-extern const struct bench_store bench_kmalloc, bench_kmlock, bench_none;
-extern const struct bench_store bench_hold_ours, bench_hold_stock;
+/**
+ * struct bench_chains - lengths of the chains of a store
+ * @entries:	number of entries
+ * @compared:	number of entries that are compared if each is looked up once
+ * @longest:	number of entries in the longest chain
+ */
+struct bench_chains {
+	unsigned long entries;
+	unsigned long compared;
+	unsigned long longest;
+};
 
-/* The parents in random order. Nobody looks into them. */
+/* A sequence of the parents of bench_n variables; never dereferenced. */
 extern void **bench_parents;
+extern unsigned long bench_seq;
 extern unsigned long bench_n;
 
+void *hold_ours_0_add(void *parent);
+void hold_ours_0_chains(struct bench_chains *chains);
+
 /*
- * Address of the i-th parent: as if slabs of one page each were full of them, and
- * each page were somewhere in 16 GiB, as on a machine that has been up for long.
+ * Address of the i-th parent: in slabs of one page, which are anywhere in 16 GiB, as
+ * after a long uptime.
  */
 static inline void *bench_parent(unsigned long i)
 {
 	unsigned long page = i / 21;
 
-	/* Each step takes no two of 2^22 pages to the same. */
+	/* Each step is a permutation of the 2^22 pages. */
 	page = (page ^ page >> 9) * 0x2545f5 & 0x3fffff;
 	page = (page ^ page >> 12) * 0x3ac5d3 & 0x3fffff;
 
 	return (void *)(0x7100000000UL + page * 4096 + i % 21 * 192);
 }
 
-int floor_resize(unsigned long n);
+/*
+ * Clock of all loops and lock holds: CPU time of the host's thread that runs this
+ * CPU, so that time in which the host ran something else is told apart.
+ */
+static inline u64 bench_clock(void)
+{
+#if defined(CONFIG_UML) && defined(CONFIG_64BIT)
+	long ret, time[2];
+
+	/* clock_gettime(CLOCK_THREAD_CPUTIME_ID, time) */
+	asm volatile("syscall" : "=a" (ret) : "0" (228L), "D" (3L), "S" (time)
+		     : "rcx", "r11", "memory");
+
+	return time[0] * NSEC_PER_SEC + time[1];
+#else
+	return ktime_get_ns();
+#endif
+}
 
 #endif /* _KLP_SHADOW_BENCH_H */

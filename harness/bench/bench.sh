@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: [KERNEL=<line>] [QUICK=1] bench.sh
+# Usage: [KERNEL=<line>] [QUICK=1] [RESULTS=1] bench.sh
 #
-# Measures the store and the kernel's own one side by side in user-mode Linux, at
-# native speed with two CPUs: builds the overlaid kernel of the line (7.3 unless
-# told; it takes one from 6.19 on, older ones have no SMP there) and the
-# benchmark module, boots them, and leaves raw.csv, summary.csv, targets.txt and
-# plots in build/bench/<line>, or <line>-quick. Succeeds if it could measure.
+# Compares the store with the kernel's own in user-mode Linux, at native speed with two
+# CPUs. Builds the overlaid kernel of the line (7.3 by default; 6.19 or later, older
+# ones have no SMP there) with the benchmark in it, boots it, and writes raw.csv,
+# summary.csv, targets.txt and plots to build/bench/<line>, or <line>-quick. Succeeds
+# if the measurement did, whatever the figures are.
+#
+# RESULTS=1 also refreshes harness/bench/results, which is in git.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -18,18 +20,18 @@ quick=${quick:-0}
 dir=$BUILD/$LINE
 src=$dir/src
 obj=$dir/um-bench
-module=$dir/bench
+bench=$dir/bench
 out=$BUILD/bench/$LINE
 [[ $quick == 0 ]] || out+=-quick
 log=$out/build.log
 console=$out/console
-# Seconds after which it hangs: several times what it takes.
-limit=$((quick ? 600 : 2400))
+# Timeout in seconds, several times what it takes on a quiet machine.
+limit=$((quick ? 1800 : 5400))
 # shellcheck source=SCRIPTDIR/../kernel/kbuild.sh
 . "$TOP/harness/kernel/kbuild.sh"
 
 "$TOP/harness/source.sh" src stock
-mkdir -p "$module" "$out"
+mkdir -p "$bench" "$out"
 
 # kmake(arg...): the kernel's make
 kmake()
@@ -37,18 +39,19 @@ kmake()
 	make -C "$src" O="$obj" ARCH=um KBUILD_BUILD_TIMESTAMP=@0 "$@"
 }
 
-# module_sources(): a copy, because kbuild builds beside the sources
-module_sources()
+# bench_sources(directory): a copy, because kbuild builds beside the sources
+bench_sources()
 {
 	local f
 
+	mkdir -p "$1"
 	for f in "$TOP"/harness/bench/{Makefile,*.[ch]} "$TOP/harness/kernel/copy.h"; do
-		cmp -s "$f" "$module/${f##*/}" || cp "$f" "$module/"
+		cmp -s "$f" "$1/${f##*/}" || cp "$f" "$1/"
 	done
 }
 
-# memory(): MiB for the machine: up to 4 GiB, half of what is free, and not more
-# than the file system has that user-mode Linux keeps it on
+# memory(): MiB for the machine: up to 4 GiB, half of the available memory, and what
+# fits into the file system that user-mode Linux keeps it on
 memory()
 {
 	local free shm
@@ -58,19 +61,17 @@ memory()
 	printf '%s\n' 4096 "$free" "$shm" | sort -n | head -n 1
 }
 
-# boot(): run the benchmark, show how far it is, keep the console
+# boot(): run the benchmark, show its progress, keep the console
 boot()
 {
 	local mib job start=$SECONDS seen=0 lines
 
 	mib=$(memory)
-	((mib >= 256)) || die "only $mib MiB of memory to be had, in /dev/shm or at all; 256 are needed"
+	((mib >= 256)) || die "only $mib MiB of memory available, or in /dev/shm; 256 are needed"
 	say "measuring on user-mode Linux $LINE, 2 CPUs, $mib MiB"
-	# In a process group of its own, of which nothing may stay.
+	# In its own process group, for stop().
 	setsid "$obj/vmlinux" seccomp=on ncpus=2 mem="${mib}M" uml_dir="$work" con=fd:0,fd:1 \
-		root=/dev/root rootfstype=hostfs rootflags=/ rw \
-		init="$TOP/harness/bench/init.sh" bench_module="$module/klp_shadow_bench.ko" \
-		bench_quick="$quick" </dev/null >"$console" 2>&1 &
+		klp_shadow_bench.quick="$quick" </dev/null >"$console" 2>&1 &
 	job=$!
 	uml=$job
 	while kill -0 "$job" 2>/dev/null; do
@@ -100,11 +101,26 @@ work=$(mktemp -d)
 trap 'stop; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 
+# instructions(store): of a hit in its klp_shadow_get(). The code is that of a production
+# x86_64 kernel in which rcu_read_lock() is empty; where it counts, 3 more in each store.
+instructions()
+{
+	objdump -d --no-show-raw-insn "$bench/$1_0-shadow.o" |
+		awk -v fn="$1_0_shadow_get" -f "$TOP/harness/bench/instructions.awk" ||
+		die "no hit found in $1_0_shadow_get() of $bench/$1_0-shadow.o"
+}
+
+# static_memory(object...): bytes of data and bss
+static_memory()
+{
+	size "$@" | awk 'NR > 1 { n += $2 + $3 } END { print n }'
+}
+
 configure "user-mode Linux $LINE" "$TOP/harness/kernel/um-bench.config"
 : >"$log"
-build "user-mode Linux $LINE" vmlinux modules
-module_sources
-build "the benchmark" M="$module" OURS="$src" STOCK="$dir/stock" modules
+bench_sources "$bench"
+build "user-mode Linux $LINE and the benchmark" ARCH_DRIVERS=../bench/ OURS="$src" \
+	STOCK="$dir/stock" vmlinux
 
 boot
 BAD='WARNING:|BUG:|Oops|Call Trace:|Kernel panic|self-detected stall|detected stalls|klp_shadow_bench: failed'
@@ -112,17 +128,23 @@ bad=$(grep -a -m 1 -E "$BAD" "$console" | tr -d '\r' || :)
 [[ -z $bad ]] || die "$bad; the console is in $console"
 grep -aq '^klp_shadow_bench: done' "$console" || die "it ended early; the console is in $console"
 
+hit_ours=$(instructions ours)
+hit_stock=$(instructions stock)
 {
 	echo "# SPDX-License-Identifier: GPL-2.0-or-later"
 	echo "# kernel: Linux $(<"$obj/include/config/kernel.release"), user-mode, 2 CPUs, quick=$quick"
-	echo "# store: $(cd "$src" && cat kernel/livepatch/shadow*.[ch] | sha256sum | cut -c 1-12) (sha256 of kernel/livepatch/shadow*.[ch])"
-	echo "# static: $(size "$obj"/kernel/livepatch/shadow*.o | awk 'NR > 1 { n += $2 + $3 } END { print n }') bytes of data and bss, stock $(size "$module/stock.o" | awk 'NR > 1 { print $2 + $3 }')"
+	echo "# store: $(cat "$src"/kernel/livepatch/shadow{,_table}.[ch] | sha256sum | cut -c 1-12) (sha256 of shadow.[ch] and shadow_table.[ch])"
 	echo "# compiler: $(sed -n 's/^CONFIG_CC_VERSION_TEXT="\(.*\)"/\1/p' "$obj/.config"), -O2"
 	echo "# cpu: $(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1), $(nproc) CPUs"
 	echo "# host: Linux $(uname -r | cut -d . -f 1,2), load $(cut -d ' ' -f 1-3 /proc/loadavg) at the end"
 	echo "# date: $(date -u +%Y-%m-%dT%H:%MZ)"
-	echo "operation,store,cpus,n,round,count,total"
+	echo "operation,store,layout,cpus,n,round,count,total"
 	tr -d '\r' <"$console" | sed -n 's/^klp_shadow_bench: csv,//p'
+	echo "instructions,ours,0,1,0,0,1,$hit_ours"
+	echo "instructions,stock,0,1,0,0,1,$hit_stock"
+	echo "static,ours,0,1,0,0,1,$(static_memory "$bench"/ours_0-shadow*.o)"
+	echo "static,stock,0,1,0,0,1,$(static_memory "$bench"/stock_0-shadow*.o)"
+	echo "lines,ours,0,1,0,0,1,$(cat "$src"/kernel/livepatch/shadow{,_table}.[ch] | wc -l)"
 } >"$out/raw.csv"
 awk -f "$TOP/harness/bench/summary.awk" "$out/raw.csv" >"$out/summary.csv"
 awk -f "$TOP/harness/bench/targets.awk" "$out/summary.csv" >"$out/targets.txt"
@@ -133,4 +155,8 @@ if command -v gnuplot >/dev/null; then
 fi
 cat "$out/targets.txt"
 sed -n 's/^klp_shadow_bench: \(n .* skipped.*\)/\1/p' "$console"
+if [[ ${RESULTS:-} ]]; then
+	cp "$out"/{summary.csv,targets.txt,get.svg} "$TOP/harness/bench/results/"
+	say "refreshed harness/bench/results"
+fi
 say "raw figures, medians and plots are in $out"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * For how long interrupts are kept off. Where HOLD_STORE is defined, that
- * store's spin_lock_irqsave(), spin_lock_irq() and their counterparts measure it.
+ * Measure how long interrupts are off. Where HOLD_STORE is defined, the locking
+ * functions that the store calls do that.
  */
 #ifndef _KLP_SHADOW_BENCH_HOLD_H
 #define _KLP_SHADOW_BENCH_HOLD_H
@@ -11,11 +11,22 @@
 
 enum hold_store { HOLD_OURS, HOLD_STOCK, HOLD_NONE, HOLD_STORES };
 
+/**
+ * struct hold - the longest sections with interrupts off
+ * @wall:	the longest by a clock, with interrupts and interruptions by the host
+ * @cpu:	the longest by bench_clock()
+ * @count:	number of sections
+ */
+struct hold {
+	u64 wall;
+	u64 cpu;
+	unsigned long count;
+};
+
 void hold_begin(void);
 void hold_end(enum hold_store store);
 void hold_reset(enum hold_store store);
-u64 hold_longest(enum hold_store store, unsigned long *count);
-u64 hold_all_but(enum hold_store store, unsigned int one_in);
+struct hold hold_read(enum hold_store store);
 void hold_nothing(unsigned long count);
 
 #ifdef HOLD_STORE

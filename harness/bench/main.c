@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Benchmark of shadow variable stores: ours, the kernel's own, and floors that
- * no store can be below. Loading the module runs it. It prints CSV, each line
+ * Benchmark of shadow variable stores: ours, the kernel's own (stock), and a floor
+ * below which no store can be. Runs at boot, or when the module is loaded, and
+ * prints CSV:
  *
- *	csv,operation,store,cpus,n,round,count,total
+ *	csv,operation,store,layout,cpus,n,round,count,total
  *
- * with the nanoseconds that count operations took, on the average of the CPUs
- * if there are more than one. Operations "hold..." give the longest of count
- * sections with interrupts off, "most..." what all but one in 10,000 of them took
- * at most, and "memory" gives bytes for count variables.
+ * where total is the CPU time of count operations in nanoseconds, averaged over the
+ * CPUs. Other totals are: of "hold_..." the longest of count sections with interrupts
+ * off, by CPU time, and of "wall_..." by a clock; of "memory" the bytes of count
+ * variables; of "probes_..." the entries compared by count lookups; of "longest" the
+ * entries in the longest chain.
  *
- * The module cannot be unloaded: a store has no end, its work may be pending.
+ * The module cannot be unloaded: a store has no exit, and its work may be pending.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -18,19 +20,24 @@
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/kthread.h>
+#include <linux/livepatch_shadow.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/prandom.h>
+#include <linux/reboot.h>
 #include <linux/slab.h>
 
 #include "bench.h"
 #include "hold.h"
-#include "stores.h"
 
 static bool quick;
 module_param(quick, bool, 0444);
 MODULE_PARM_DESC(quick, "fewer sizes and fewer rounds");
+
+static unsigned long min_n;
+module_param(min_n, ulong, 0444);
+MODULE_PARM_DESC(min_n, "smallest number of variables");
 
 static unsigned long max_n = 10000000;
 module_param(max_n, ulong, 0444);
@@ -38,15 +45,30 @@ MODULE_PARM_DESC(max_n, "largest number of variables");
 
 void **bench_parents;
 unsigned long bench_n;
+unsigned long bench_seq;
 
 static const unsigned long sizes[] = {
 	1, 10, 100, 1000, 4096, 10000, 100000, 1000000, 10000000
 };
-static const unsigned long quick_sizes[] = { 1, 1000, 4096, 100000, 1000000 };
+static const unsigned long quick_sizes[] = { 1, 1000, 4096, 10000, 100000, 1000000 };
 
-static const struct bench_store *const all_stores[] = {
-	&bench_ours, &bench_stock, &bench_floor, &bench_kmalloc, &bench_kmlock, &bench_none
-};
+/* Up to this size all layouts are measured. Above it memory dominates. */
+#define MANY	4096
+
+#define FOR_LAYOUTS(fn, name)	fn(name ## _0) fn(name ## _16) fn(name ## _32) fn(name ## _48)
+#define FOR_STORES(fn)								\
+	FOR_LAYOUTS(fn, ours)							\
+	FOR_LAYOUTS(fn, stock)							\
+	FOR_LAYOUTS(fn, floor)							\
+	FOR_LAYOUTS(fn, none)
+#define DECLARE_STORE(copy)	extern const struct bench_store copy ## _store;
+#define STORE_ADDRESS(copy)	&copy ## _store,
+
+FOR_STORES(DECLARE_STORE)
+DECLARE_STORE(hold_ours_0)
+DECLARE_STORE(hold_stock_0)
+
+static const struct bench_store *const all_stores[] = { FOR_STORES(STORE_ADDRESS) };
 
 /* A fill that takes longer than this is not repeated. */
 #define PATIENCE	(8ULL * NSEC_PER_SEC)
@@ -54,10 +76,6 @@ static const struct bench_store *const all_stores[] = {
 #define for_each_store(store, i, first)						\
 	for (i = 0; i < ARRAY_SIZE(all_stores) &&				\
 	     (store = all_stores[(i + (first)) % ARRAY_SIZE(all_stores)], true); i++)
-
-/* Initcalls of a store's copy. */
-int hold_ours__klp_shadow_table_init(void);
-int hold_ours__klp_shadow_release_init(void);
 
 static struct rnd_state rnd;
 static struct bench_job *jobs;
@@ -94,6 +112,7 @@ static unsigned long run(const struct bench_store *store, enum bench_op op, unsi
 {
 	struct task_struct *task;
 	unsigned long sum = 0, hits = 0;
+	bool absent;
 	int i, cpu;
 
 	team.fn = store->run[op];
@@ -109,10 +128,10 @@ static unsigned long run(const struct bench_store *store, enum bench_op op, unsi
 			.index = i,
 			.cpus = cpus,
 			.count = count,
-			.pos = prandom_u32_state(&rnd) % bench_n,
+			.pos = prandom_u32_state(&rnd) % bench_seq,
 		};
 		task = kthread_create(bench_thread, &jobs[i], "klp_shadow_bench/%d", i);
-		/* Others are waiting for it: there is no way back. */
+		/* The other threads wait for it. */
 		if (IS_ERR(task))
 			panic("klp_shadow_bench: no memory for a thread\n");
 		kthread_bind(task, cpu);
@@ -128,7 +147,8 @@ static unsigned long run(const struct bench_store *store, enum bench_op op, unsi
 	}
 	*ns = div_u64(*ns, cpus);
 
-	if (hits != (op == BENCH_ABSENT && store != &bench_none ? 0 : sum)) {
+	absent = op >= BENCH_ABSENT && op <= BENCH_FREE_ABSENT_DEP && store->run[BENCH_FILL];
+	if (hits != (absent ? 0 : sum)) {
 		pr_err("failed: store %s, operation %d, n %lu: %lu hits in %lu\n",
 		       store->name, op, bench_n, hits, sum);
 		failed = true;
@@ -140,14 +160,14 @@ static unsigned long run(const struct bench_store *store, enum bench_op op, unsi
 static void report(const char *op, const struct bench_store *store, unsigned int cpus,
 		   unsigned int round, unsigned long count, u64 total)
 {
-	pr_info("csv,%s,%s,%u,%lu,%u,%lu,%llu\n", op, store->name, cpus, bench_n, round, count,
-		total);
+	pr_info("csv,%s,%s,%u,%u,%lu,%u,%lu,%llu\n", op, store->name, store->layout, cpus,
+		bench_n, round, count, total);
 }
 
 /*
- * Let memory that waits for a grace period go, and a table finish resizing, so
- * that no phase pays for the one before it. kfree_rcu() collects for a tick or
- * two, then waits, then frees from a workqueue.
+ * Wait until removed variables are freed and tables have been resized, so that no
+ * phase pays for the one before it. kfree_rcu() collects for a tick or two, waits for
+ * a grace period, and frees from a workqueue.
  */
 static void settle(void)
 {
@@ -156,7 +176,7 @@ static void settle(void)
 	msleep(20);
 }
 
-/* How many operations fill a slice of time. Warms up as well. */
+/* The number of operations in a slice of time. Also warms up. */
 static unsigned long calibrate(const struct bench_store *store, enum bench_op op,
 			       unsigned int cpus)
 {
@@ -173,10 +193,7 @@ static unsigned long calibrate(const struct bench_store *store, enum bench_op op
 	return max_t(unsigned long, div64_u64(count * slice, ns), 64);
 }
 
-/*
- * Look everything up once, or as much as there is time for. What nobody has used
- * for a while may have to be brought back by the host, page by page.
- */
+/* Look everything up once: the host may have to bring back unused pages. */
 static void warm_up(const struct bench_store *store)
 {
 	unsigned long looked = 0;
@@ -186,6 +203,11 @@ static void warm_up(const struct bench_store *store)
 		looked += run(store, BENCH_GET, 1, min(bench_n, 10000UL), &ns);
 		spent += ns;
 	}
+}
+
+static bool skipped(const struct bench_store *store, enum bench_op op)
+{
+	return !store->run[op] || bench_n > store->max || (store->layout && bench_n > MANY);
 }
 
 /* The rounds of an operation, the stores taking turns. */
@@ -200,7 +222,7 @@ static void bench_loop(const char *name, enum bench_op op, unsigned int cpus)
 		for_each_store(store, i, round) {
 			unsigned long *count = &counts[(i + round) % ARRAY_SIZE(all_stores)];
 
-			if (!store->run[op] || bench_n > store->max)
+			if (skipped(store, op) || (store->layout && (cpus > 1 || op == BENCH_PAIR)))
 				continue;
 			if (!round) {
 				*count = calibrate(store, op, cpus);
@@ -243,8 +265,7 @@ static void bench_fills(unsigned int cpus)
 
 	for (round = 1; round <= fill_rounds; round++) {
 		for_each_store(store, i, round) {
-			if (!store->run[BENCH_FILL] || bench_n >= store->slow ||
-			    bench_n > store->max)
+			if (skipped(store, BENCH_FILL) || store->layout || bench_n >= store->slow)
 				continue;
 			ns = &fill_ns[(i + round) % ARRAY_SIZE(all_stores)];
 			if (*ns > PATIENCE)
@@ -264,7 +285,7 @@ static u64 free_memory(void)
 	return (u64)info.freeram * info.mem_unit;
 }
 
-/* Free memory, once all that is on its way to be freed has been. */
+/* Free memory, after what has been removed is freed. */
 static u64 calm_free_memory(void)
 {
 	u64 before, now = free_memory();
@@ -280,7 +301,7 @@ static u64 calm_free_memory(void)
 	return now;
 }
 
-/* Fill each store to stay so, and see what memory that took. */
+/* Fill each store, and report the memory that it took. */
 static void bench_fill_all(void)
 {
 	const struct bench_store *store;
@@ -288,7 +309,7 @@ static void bench_fill_all(void)
 	u64 before, after;
 
 	for_each_store(store, i, 0) {
-		if (!store->run[BENCH_FILL] || bench_n > store->max)
+		if (skipped(store, BENCH_FILL))
 			continue;
 		if (bench_n < 10000) {
 			bench_fill(store, 1, 0);
@@ -297,7 +318,7 @@ static void bench_fill_all(void)
 		before = calm_free_memory();
 		bench_fill(store, 1, 0);
 		after = calm_free_memory();
-		/* Others may have given back more. */
+		/* Something else may have freed more. */
 		report("memory", store, 1, 0, bench_n, before > after ? before - after : 0);
 	}
 }
@@ -308,7 +329,7 @@ static void bench_drain_all(void)
 	unsigned int i;
 
 	for_each_store(store, i, 0) {
-		if (!store->run[BENCH_DRAIN] || bench_n > store->max)
+		if (skipped(store, BENCH_DRAIN))
 			continue;
 		/* A slow store would take as long once more. */
 		if (quick && bench_n >= store->slow) {
@@ -321,37 +342,30 @@ static void bench_drain_all(void)
 }
 
 static void report_hold(const char *op, const struct bench_store *store, unsigned int round,
-			enum hold_store hold)
+			enum hold_store which)
 {
-	unsigned long count;
-	u64 ns;
+	struct hold hold = hold_read(which);
+	char name[32];
 
-	char most[32];
-
-	ns = hold_longest(hold, &count);
-	report(op, store, 1, round, count, ns);
-	snprintf(most, sizeof(most), "most%s", strchr(op, '_'));
-	report(most, store, 1, round, count, hold_all_but(hold, 10000));
-	hold_reset(hold);
+	snprintf(name, sizeof(name), "hold_%s", op);
+	report(name, store, 1, round, hold.count, hold.cpu);
+	snprintf(name, sizeof(name), "wall_%s", op);
+	report(name, store, 1, round, hold.count, hold.wall);
+	hold_reset(which);
 }
 
-/* free_all of an id that one in a hundred of the variables has */
-static void bench_free_all(const struct bench_store *store, unsigned int round, int hold)
+/* free_all of an id that one in a hundred of the variables has. */
+static void bench_free_all(const struct bench_store *store, unsigned int round)
 {
 	unsigned long sum;
 	u64 ns;
 
 	sum = run(store, BENCH_RARE, 1, 0, &ns);
 	settle();
-	if (hold >= 0)
-		hold_reset(hold);
-	ns = ktime_get_ns();
+	ns = bench_clock();
 	store->free_all(BENCH_RARE_ID);
-	ns = ktime_get_ns() - ns;
-	if (hold >= 0)
-		report_hold("hold_free_all", store, round, hold);
-	else
-		report("free_all", store, 1, round, sum, ns);
+	ns = bench_clock() - ns;
+	report("free_all", store, 1, round, sum, ns);
 	settle();
 }
 
@@ -362,36 +376,50 @@ static void bench_free_alls(void)
 
 	for (round = 1; round <= fill_rounds; round++) {
 		for_each_store(store, i, round) {
-			if (store->free_all && bench_n <= store->max)
-				bench_free_all(store, round, -1);
+			if (store->free_all && !store->layout && bench_n <= store->max)
+				bench_free_all(store, round);
 		}
 	}
 }
 
 /*
- * The longest lock holds. Resizing may come later than the call that causes it.
- * Returns whether this is worth repeating.
+ * The longest holds of the lock. A resize follows the calls that cause it, so all
+ * that happens until the store has settled is part of the phase. Returns whether
+ * this is worth repeating.
  */
-static bool bench_hold(const struct bench_store *store, enum hold_store hold, unsigned int round)
+static bool bench_hold(const struct bench_store *store, enum hold_store which,
+		       unsigned int round)
 {
 	unsigned int i;
 	bool slow;
 	u64 ns;
 
-	hold_reset(hold);
+	hold_reset(which);
 	run(store, BENCH_FILL, 1, 0, &ns);
 	slow = ns > PATIENCE;
 	settle();
-	report_hold("hold_fill", store, round, hold);
-	for (i = 1; i <= (slow ? fill_rounds : 1); i++)
-		bench_free_all(store, slow ? i : round, hold);
-	hold_reset(hold);
+	report_hold("fill", store, round, which);
+
+	for (i = 1; i <= (slow ? fill_rounds : 1); i++) {
+		run(store, BENCH_RARE, 1, 0, &ns);
+		settle();
+		hold_reset(which);
+		if (store->run[BENCH_MOVE]) {
+			run(store, BENCH_MOVE, 1, 0, &ns);
+			settle();
+			report_hold("move", store, round, which);
+		}
+		store->free_all(BENCH_RARE_ID);
+		settle();
+		report_hold("free_all", store, slow ? i : round, which);
+	}
+
 	if (slow && quick) {
 		store->free_all(BENCH_ID);
 	} else {
 		run(store, BENCH_DRAIN, 1, 0, &ns);
 		settle();
-		report_hold("hold_drain", store, round, hold);
+		report_hold("drain", store, round, which);
 	}
 	settle();
 
@@ -400,26 +428,127 @@ static bool bench_hold(const struct bench_store *store, enum hold_store hold, un
 
 static void bench_holds(void)
 {
-	bool ours = true, stock = bench_n <= bench_hold_stock.max;
+	bool ours = true, stock = bench_n <= hold_stock_0_store.max;
 	unsigned int round;
 
 	for (round = 1; round <= fill_rounds; round++) {
 		if (ours)
-			ours = bench_hold(&bench_hold_ours, HOLD_OURS, round);
+			ours = bench_hold(&hold_ours_0_store, HOLD_OURS, round);
 		if (stock)
-			stock = bench_hold(&bench_hold_stock, HOLD_STOCK, round);
+			stock = bench_hold(&hold_stock_0_store, HOLD_STOCK, round);
 		hold_reset(HOLD_NONE);
 		hold_nothing(bench_n);
-		report_hold("hold_fill", &bench_none, round, HOLD_NONE);
+		report_hold("fill", &none_0_store, round, HOLD_NONE);
 	}
 }
 
-/* The parents of the present size, shuffled. */
+/* Parent of the contiguous slabs of objects of @size bytes, or with that stride. */
+static void *probe_parent(unsigned long i, unsigned int size)
+{
+	/* Slabs as SLUB makes them. */
+	unsigned long slab = size < 512 ? SZ_4K : SZ_32K, in_slab = slab / size;
+
+	if (size > SZ_4K)
+		return (void *)(0x7100000000UL + i * size);
+
+	return (void *)(0x7100000000UL + i / in_slab * slab + i % in_slab * size);
+}
+
+static void add_parent(void *parent)
+{
+	if (!hold_ours_0_add(parent))
+		failed = true;
+}
+
+/* The number of entries that a lookup compares. */
+static void bench_probes(void)
+{
+	static const unsigned int sizes[] = { 192, 576, 1152, 2304, 7752 };
+	struct bench_chains chains;
+	unsigned int size, i;
+	unsigned long j;
+	char name[32];
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		size = sizes[i];
+		for (j = 0; j < bench_n; j++) {
+			add_parent(probe_parent(j, size));
+			if (!(j % 1024))
+				cond_resched();
+		}
+		settle();
+		settle();
+		hold_ours_0_chains(&chains);
+		snprintf(name, sizeof(name), "probes_%u", size);
+		report(name, &hold_ours_0_store, 1, 0, chains.entries, chains.compared);
+		hold_ours_0_store.free_all(BENCH_ID);
+		settle();
+	}
+}
+
+/* A reader that no grace period can pass. */
+static int stall_thread(void *stop)
+{
+	rcu_read_lock();
+	while (!READ_ONCE(*(bool *)stop))
+		cpu_relax();
+	rcu_read_unlock();
+
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+
+	return 0;
+}
+
+/* A million variables are added while a grace period lasts a second, or until they are. */
+static void bench_stall(void)
+{
+	u64 start = ktime_get_ns();
+	unsigned long longest = 0, i;
+	struct bench_chains chains;
+	struct task_struct *reader;
+	bool stop = false;
+
+	reader = kthread_create(stall_thread, &stop, "klp_shadow_bench/reader");
+	if (IS_ERR(reader)) {
+		failed = true;
+		return;
+	}
+	kthread_bind(reader, cpumask_first(cpu_online_mask));
+	hold_reset(HOLD_OURS);
+	wake_up_process(reader);
+	msleep(20);
+	for (i = 0; i < bench_n; i++) {
+		add_parent(bench_parent(i));
+		if (!(i % 1024))
+			cond_resched();
+		if (i == bench_n - 1 || !(i % (bench_n / 16))) {
+			hold_ours_0_chains(&chains);
+			longest = max(longest, chains.longest);
+		}
+	}
+	while (ktime_get_ns() - start < NSEC_PER_SEC)
+		cond_resched();
+	WRITE_ONCE(stop, true);
+	kthread_stop(reader);
+	report("longest", &hold_ours_0_store, 1, 0, 1, longest);
+	settle();
+	settle();
+	report_hold("stall", &hold_ours_0_store, 0, HOLD_OURS);
+	hold_ours_0_store.free_all(BENCH_ID);
+	settle();
+}
+
+/*
+ * The sequence of parents: all of the present size in random order, then random ones,
+ * so that the branch predictor cannot learn it.
+ */
 static int make_parents(void)
 {
 	unsigned long i, j;
 
-	bench_parents = kvmalloc_array(bench_n, sizeof(*bench_parents), GFP_KERNEL);
+	bench_seq = max(bench_n, 1UL << 15);
+	bench_parents = kvmalloc_array(bench_seq, sizeof(*bench_parents), GFP_KERNEL);
 	if (!bench_parents)
 		return -ENOMEM;
 	for (i = 0; i < bench_n; i++) {
@@ -427,6 +556,8 @@ static int make_parents(void)
 		bench_parents[i] = bench_parents[j];
 		bench_parents[j] = bench_parent(i);
 	}
+	for (; i < bench_seq; i++)
+		bench_parents[i] = bench_parent(prandom_u32_state(&rnd) % bench_n);
 
 	return 0;
 }
@@ -434,11 +565,19 @@ static int make_parents(void)
 /* Memory that size @n takes in all stores at once, roughly. */
 static u64 need(unsigned long n)
 {
-	return n * 8 + (n > bench_stock.max ? 2 : 3) * n * 100ULL;
+	return n * 8 + (n > stock_0_store.max ? 2 : 3) * n * 100ULL;
 }
 
 static int bench_size(void)
 {
+	static const char *const names[] = {
+		[BENCH_GET] = "get",
+		[BENCH_GET_DEP] = "get_dep",
+		[BENCH_ABSENT] = "absent",
+		[BENCH_ABSENT_DEP] = "absent_dep",
+		[BENCH_FREE_ABSENT] = "free_absent",
+		[BENCH_FREE_ABSENT_DEP] = "free_absent_dep",
+	};
 	/* One fill of so many takes long enough. */
 	bool huge = bench_n > 1000000;
 	const struct bench_store *store;
@@ -447,8 +586,10 @@ static int bench_size(void)
 
 	pr_info("n %lu: fill and drain\n", bench_n);
 	err = make_parents();
-	if (!err)
-		err = floor_resize(bench_n);
+	for_each_store(store, i, 0) {
+		if (!err && store->resize)
+			err = store->resize(bench_n);
+	}
 	if (err)
 		return err;
 
@@ -461,12 +602,11 @@ static int bench_size(void)
 
 	pr_info("n %lu: get\n", bench_n);
 	for_each_store(store, i, 0) {
-		if (store->run[BENCH_GET] && bench_n <= store->max)
+		if (!skipped(store, BENCH_GET))
 			warm_up(store);
 	}
-	bench_loop("get", BENCH_GET, 1);
-	bench_loop("chain", BENCH_CHAIN, 1);
-	bench_loop("absent", BENCH_ABSENT, 1);
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		bench_loop(names[i], i, 1);
 	if (nr_cpus > 1) {
 		bench_loop("get", BENCH_GET, nr_cpus);
 		bench_loop("absent", BENCH_ABSENT, nr_cpus);
@@ -486,6 +626,13 @@ static int bench_size(void)
 		bench_holds();
 	}
 
+	if (bench_n == 1000000) {
+		pr_info("n %lu: chains\n", bench_n);
+		bench_probes();
+		if (nr_cpus > 1)
+			bench_stall();
+	}
+
 	kvfree(bench_parents);
 	bench_parents = NULL;
 
@@ -496,7 +643,9 @@ static int __init bench_init(void)
 {
 	const unsigned long *size = quick ? quick_sizes : sizes;
 	int i, nr = quick ? ARRAY_SIZE(quick_sizes) : ARRAY_SIZE(sizes);
-	int err = 0;
+	const struct bench_store *store;
+	unsigned int j;
+	int err;
 
 	nr_cpus = num_online_cpus();
 	jobs = kcalloc(nr_cpus, sizeof(*jobs), GFP_KERNEL);
@@ -504,16 +653,20 @@ static int __init bench_init(void)
 		return -ENOMEM;
 	init_completion(&team.done);
 	prandom_seed_state(&rnd, 1);
-	rounds = quick ? 3 : 9;
+	rounds = quick ? 9 : 9;
 	fill_rounds = 3;
-	slice = (quick ? 10 : 20) * NSEC_PER_MSEC;
+	slice = (quick ? 5 : 20) * NSEC_PER_MSEC;
 
-	err = err ?: hold_ours__klp_shadow_table_init();
-	err = err ?: hold_ours__klp_shadow_release_init();
+	err = hold_ours_0_store.init();
+	for_each_store(store, j, 0) {
+		if (!err && store->init)
+			err = store->init();
+	}
 
-	/* An error must not free memory that a store's pending work is in. */
 	for (i = 0; i < nr && !err && !failed; i++) {
 		bench_n = size[i];
+		if (bench_n < min_n)
+			continue;
 		if (bench_n > max_n)
 			break;
 		if (need(bench_n) > free_memory() / 4 * 3) {
@@ -528,9 +681,13 @@ static int __init bench_init(void)
 	else
 		pr_info("done\n");
 
+	/* An error would free a module whose work may be pending. */
+	if (!IS_ENABLED(MODULE))
+		kernel_power_off();
+
 	return 0;
 }
-module_init(bench_init);
+late_initcall(bench_init);
 
 MODULE_DESCRIPTION("Benchmark of shadow variable stores");
 MODULE_LICENSE("GPL");

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: gnuplot -e "out='<directory of summary.csv>'" plot.gp
 #
-# Medians against the number of variables, with the quartiles as bars. Each plot
-# as SVG, to be shown, and as PNG, to be looked at.
+# Medians against the number of variables, with the quartiles as bars, of the layout
+# whose functions begin at a multiple of 64 bytes. Each plot as SVG and as PNG.
 
 set datafile separator ","
 set logscale xy
@@ -21,7 +21,7 @@ set style line 6 lc rgb "#206020" lw 2 pt 13 ps 0.8 dt 2
 
 file = out."/summary.csv"
 # select(operation, store, cpus): lines of the summary as n, median, q1, q3
-select(op, store, cpus) = sprintf("< awk -F, '$1 == \"%s\" && $2 == \"%s\" && $3 == %d { print $4 \",\" $5 \",\" $6 \",\" $7 }' '%s'", op, store, cpus, file)
+select(op, store, cpus) = sprintf("< awk -F, '$1 == \"%s\" && $2 == \"%s\" && $3 == 0 && $4 == %d { print $5 \",\" $6 \",\" $7 \",\" $8 }' '%s'", op, store, cpus, file)
 
 do for [term in "svg png"] {
 	if (term eq "svg") {
@@ -47,20 +47,18 @@ do for [term in "svg png"] {
 	     select("absent", "floor", 1) using 1:2:3:4 with yerrorlines ls 3 title "bare RCU hash of ideal size", \
 	     select("absent", "none", 1) using 1:2 with lines ls 5 title "empty loop"
 
-	set output out."/chain.".term
+	set output out."/get_dep.".term
 	set title "klp\\_shadow\\_get(), each depending on the one before, one CPU"
-	plot select("chain", "stock", 1) using 1:2:3:4 with yerrorlines ls 2 title "stock", \
-	     select("chain", "ours", 1) using 1:2:3:4 with yerrorlines ls 1 title "ours", \
-	     select("chain", "floor", 1) using 1:2:3:4 with yerrorlines ls 3 title "bare RCU hash of ideal size"
+	plot select("get_dep", "stock", 1) using 1:2:3:4 with yerrorlines ls 2 title "stock", \
+	     select("get_dep", "ours", 1) using 1:2:3:4 with yerrorlines ls 1 title "ours", \
+	     select("get_dep", "floor", 1) using 1:2:3:4 with yerrorlines ls 3 title "bare RCU hash of ideal size"
 
 	set output out."/pair.".term
 	set title "klp\\_shadow\\_alloc() and klp\\_shadow\\_free(), one CPU"
 	set ylabel "ns for each pair"
 	plot select("pair", "stock", 1) using 1:2:3:4 with yerrorlines ls 2 title "stock", \
 	     select("pair", "ours", 1) using 1:2:3:4 with yerrorlines ls 1 title "ours", \
-	     select("pair", "floor", 1) using 1:2:3:4 with yerrorlines ls 3 title "bare RCU hash of ideal size", \
-	     select("pair", "kmalloc", 1) using 1:2:3:4 with yerrorlines ls 4 title "kzalloc() and kfree\\_rcu()", \
-	     select("pair", "kmlock", 1) using 1:2:3:4 with yerrorlines ls 6 title "the same and two empty lock sections"
+	     select("pair", "floor", 1) using 1:2:3:4 with yerrorlines ls 3 title "bare RCU hash of ideal size"
 
 	set output out."/fill.".term
 	set title "Filling an empty store, growth included, one CPU"
@@ -76,7 +74,7 @@ do for [term in "svg png"] {
 	     select("free_all", "ours", 1) using 1:($2/1000):($3/1000):($4/1000) with yerrorlines ls 1 title "ours"
 
 	set output out."/hold.".term
-	set title "Longest time with interrupts off"
+	set title "Longest time with interrupts off, host interruptions subtracted"
 	set ylabel "us"
 	plot select("hold_free_all", "hold_stock", 1) using 1:($2/1000) with linespoints ls 2 title "stock: free\\_all", \
 	     select("hold_fill", "hold_stock", 1) using 1:($2/1000) with linespoints ls 2 dt 3 title "stock: fill", \

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# From the benchmark's raw lines to one line for each operation, store, number of
-# CPUs and of variables: the median of its rounds, with quartiles and extremes.
-# Nanoseconds for each operation and CPU; for "hold..." and "most..." nanoseconds of
-# a hold, for "free_all" of the whole call, for "memory" bytes for each variable.
+# From the benchmark's raw lines to one line for each operation, store, layout, number
+# of CPUs and of variables: the median of its rounds, with quartiles and extremes. In
+# nanoseconds for each operation and CPU, or as main.c says: for the whole of a
+# "free_all", "hold_..." or "wall_...", otherwise divided by the count.
 
-BEGIN {
-	FS = OFS = ","
-	print "# SPDX-License-Identifier: GPL-2.0-or-later"
-	print "operation", "store", "cpus", "n", "median", "q1", "q3", "min", "max", "rounds"
+BEGIN { FS = OFS = "," }
+
+/^#/ { print; next }
+
+/^operation/ {
+	print "operation", "store", "layout", "cpus", "n", "median", "q1", "q3", "min", "max", "rounds"
+	next
 }
 
-/^#/ || $1 == "operation" { next }
-
 {
-	key = $1 OFS $2 OFS $3 OFS $4
+	key = $1 OFS $2 OFS $3 OFS $4 OFS $5
 	if (!(key in rounds))
 		keys[++nr] = key
-	whole = $1 ~ /^(hold|most|free_all)/
-	values[key, ++rounds[key]] = whole ? $7 : $7 * $3 / $6
+	values[key, ++rounds[key]] = $1 ~ /^(hold|wall|free_all)/ ? $8 : $8 * $4 / $7
 }
 
 # quantile(q): of v[1..n], sorted

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> vm.sh
 #
-# Runs the benchmark, small, in the VM: builds the module against the kernel that
-# 'make kernel' has built, puts it into build/<line>/install and boots. The kernel
-# there is full of checks and may be emulated: this shows that the benchmark and
-# the stores work there, not how fast they are.
+# Runs a small benchmark in the VM: builds it as a module for the kernel that 'make
+# kernel' has built, installs it into build/<line>/install, and boots. That kernel has
+# debugging options and may be emulated: this tests the benchmark and the stores, and
+# does not measure them.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -19,7 +19,7 @@ log=$dir/bench-vm.log
 KERNEL=$LINE "$TOP/harness/source.sh" src stock
 say "building the benchmark for the VM"
 mkdir -p "$module" "$dir/install/bench"
-for f in "$TOP"/harness/bench/{Makefile,*.[ch]}; do
+for f in "$TOP"/harness/bench/{Makefile,*.[ch]} "$TOP/harness/kernel/copy.h"; do
 	cmp -s "$f" "$module/${f##*/}" || cp "$f" "$module/"
 done
 make -C "$dir/src" O="$dir/obj" ARCH=x86_64 M="$module" OURS="$dir/src" STOCK="$dir/stock" \

@@ -1613,8 +1613,8 @@ static void g11_resize_spares_memory(struct kunit *test)
 
 	KUNIT_ASSERT_TRUE(test, chains_become(FIRST));
 	for (n = 0; n < GROWN; n++) {
-		KUNIT_ASSERT_NOT_NULL(test, klp_shadow_alloc((void *)(8 * n), ID, 0, GFP_KERNEL, NULL,
-							     NULL));
+		KUNIT_ASSERT_NOT_NULL(test, klp_shadow_alloc((void *)(8 * n), ID, 0, GFP_KERNEL,
+							     NULL, NULL));
 		if (n == FIRST_MAX)
 			KUNIT_ASSERT_TRUE(test, chains_become(GROWN));
 	}
@@ -1630,7 +1630,8 @@ static void g11_resize_spares_memory(struct kunit *test)
 	/* Otherwise this shows nothing. */
 	if (available <= 2 * table || available > 4 * table)
 		kunit_skip(test, "%ld pages are available", available);
-	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_alloc((void *)(8 * n), ID, 0, GFP_KERNEL, NULL, NULL));
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_alloc((void *)(8 * n), ID, 0, GFP_KERNEL, NULL,
+						     NULL));
 	msleep(200);
 	KUNIT_EXPECT_EQ(test, chains(), GROWN);
 	hoard_drop();

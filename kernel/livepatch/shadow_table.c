@@ -171,8 +171,8 @@ static struct klp_shadow *klp_shadow_find_entry(void *obj, unsigned long id)
 	}
 }
 
-/* klp_shadow_find() if there are aliases or a larger table. */
-struct klp_shadow *klp_shadow_find_slow(void *obj, unsigned long id)
+/* __klp_shadow_lookup() if there are aliases or a larger table. */
+void *klp_shadow_lookup_slow(void *obj, unsigned long id)
 {
 	struct hlist_nulls_node *node;
 	struct klp_shadow_table *table;
@@ -186,7 +186,7 @@ struct klp_shadow *klp_shadow_find_slow(void *obj, unsigned long id)
 					       node) {
 			parent = READ_ONCE(entry->obj);
 			if (parent == obj && entry->id == id)
-				return entry;
+				return entry->data;
 			if (parent == KLP_SHADOW_ALIAS)
 				break;
 		}
@@ -197,9 +197,9 @@ struct klp_shadow *klp_shadow_find_slow(void *obj, unsigned long id)
 
 	entry = klp_shadow_find_entry(obj, id);
 	if (entry && READ_ONCE(entry->obj) == KLP_SHADOW_ALIAS)
-		return READ_ONCE(entry->target);
+		entry = READ_ONCE(entry->target);
 
-	return entry;
+	return entry ? entry->data : NULL;
 }
 
 /* === Writers === */
@@ -330,7 +330,7 @@ void klp_shadow_table_replace(struct klp_shadow *old, struct klp_shadow *new)
 	 * cleared, a lookup that has skipped it would not look for it any more.
 	 */
 	if (entry != old) {
-		/* Pairs with READ_ONCE() in klp_shadow_find_slow(). */
+		/* Pairs with READ_ONCE() in klp_shadow_lookup_slow(). */
 		smp_store_release(&entry->target, new);
 		return;
 	}

@@ -54,36 +54,47 @@ static __always_inline unsigned long klp_shadow_key(void *obj, unsigned long id)
 	return (unsigned long)obj + id * GOLDEN_RATIO_32;
 }
 
-struct klp_shadow *klp_shadow_find_slow(void *obj, unsigned long id);
+void *klp_shadow_lookup_slow(void *obj, unsigned long id);
 
-/* Look a variable up, as an RCU reader or with klp_shadow_lock held. */
-static __always_inline struct klp_shadow *klp_shadow_find(void *obj, unsigned long id)
+/* The data of a variable, or NULL. For RCU readers, and with klp_shadow_lock held. */
+static __always_inline void *__klp_shadow_lookup(void *obj, unsigned long id)
 {
 	unsigned long chain = hash_long(klp_shadow_key(obj, id), KLP_SHADOW_FIRST_BITS);
+	struct hlist_nulls_head *head;
 	struct hlist_nulls_node *node;
 	struct klp_shadow *shadow;
 
+	/* In bytes, so that the offset of the chains takes no instruction. */
+	head = (void *)klp_shadow_first.chains + chain * sizeof(*head);
 	/* Skips aliases: klp_shadow_first.next is set while there are any. */
-	hlist_nulls_for_each_entry_rcu(shadow, node, &klp_shadow_first.chains[chain], node) {
+	hlist_nulls_for_each_entry_rcu(shadow, node, head, node) {
 		if (READ_ONCE(shadow->obj) == obj && shadow->id == id)
-			return shadow;
+			return shadow->data;
 	}
 	if (likely(node == KLP_SHADOW_FIRST_END && !rcu_access_pointer(klp_shadow_first.next)))
 		return NULL;
 
-	return klp_shadow_find_slow(obj, id);
+	return klp_shadow_lookup_slow(obj, id);
 }
 
 static __always_inline void *klp_shadow_lookup(void *obj, unsigned long id)
 {
-	struct klp_shadow *shadow;
+	void *data;
 
 	/* Readers of the table need no more than RCU. (G1) */
 	rcu_read_lock();
-	shadow = klp_shadow_find(obj, id);
+	data = __klp_shadow_lookup(obj, id);
 	rcu_read_unlock();
 
-	return shadow ? shadow->data : NULL;
+	return data;
+}
+
+/* The variable, or NULL. */
+static inline struct klp_shadow *klp_shadow_find(void *obj, unsigned long id)
+{
+	void *data = __klp_shadow_lookup(obj, id);
+
+	return data ? container_of(data, struct klp_shadow, data) : NULL;
 }
 
 /*
