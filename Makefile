@@ -13,6 +13,9 @@ help:
 	@echo 'make compile              compile the store, samples and test modules with W=1'
 	@echo 'make docs                 build the manual with the kernel'\''s Sphinx; no warning allowed'
 	@echo 'make litmus               the litmus tests, with herd7 and the kernel'\''s memory model'
+	@echo 'make twin                 the store in user space, against a model and in threads'
+	@echo 'make twin-bench           alloc and free at native speed, beside the kernel'\''s own store'
+	@echo 'make mutants              small changes of the store that the twin must notice'
 	@echo 'make kunit                the KUnit suite on user-mode Linux: seconds, once built'
 	@echo 'make kunit-vm             the same suite in the VM, on two processors'
 	@echo 'make torture              all calls at once; SCENARIOS="..."|all, SECONDS=<n> for each'
@@ -62,6 +65,15 @@ docs: setup
 litmus: setup
 	@harness/litmus.sh
 
+twin: setup
+	@harness/twin.sh
+
+twin-bench: setup
+	@harness/twin.sh bench
+
+mutants: setup
+	@harness/twin.sh mutants
+
 kunit: setup
 	@harness/kunit.sh
 
@@ -74,10 +86,7 @@ torture: setup
 real: setup
 	@harness/real/real.sh $(TESTS)
 
-real-pressure: kernel
-	@harness/pressure.sh
-
-busted: setup
+real-busted: setup
 	@harness/real/real.sh -b $(TESTS)
 
 real-cost: setup
@@ -86,6 +95,9 @@ real-cost: setup
 klp-build: setup
 	@harness/setup.sh gawk libxxhash-dev patchutils
 	@harness/klp-build/klp-build.sh
+
+pressure: kernel
+	@harness/pressure.sh
 
 busted: setup
 	@harness/busted/busted.sh $(VARIANTS)
@@ -109,5 +121,5 @@ overlay:
 clean:
 	@rm -rf build
 
-.PHONY: help setup kernel demo test check compile litmus kunit kunit-vm torture real real-busted \
+.PHONY: help setup kernel demo test check compile litmus twin twin-bench mutants kunit kunit-vm torture real real-busted \
 	real-cost klp-build pressure busted coverage docs bench bench-vm shell overlay clean

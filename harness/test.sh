@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> test.sh
 #
-# Everything that must pass: the static checks, the litmus tests, the tests of the
-# harness, and in the VM the livepatch selftests, the KUnit suite, a million
+# Everything that must pass: the static checks, the litmus tests, the store in user space, the
+# tests of the harness, and in the VM the livepatch selftests, the KUnit suite, a million
 # variables, livepatches of a stock kernel, two torture scenarios, a broken store that
 # must be caught, and the demo. Ends with a line of counts; succeeds if nothing failed.
 
@@ -92,6 +92,7 @@ lane_2()
 {
 	part check "$TOP/harness/check.sh" "${CHECKS[@]}"
 	part litmus "$TOP/harness/litmus.sh"
+	part twin "$TOP/harness/twin.sh"
 	part harness "$TOP/harness/tests/run.sh"
 	part million "$TOP/harness/vm/vm.sh" -t 1200 -a 'kmemleak=off slub_debug=-' \
 		"$TOP/harness/vm/jobs/million.sh"
@@ -111,7 +112,7 @@ lane_1
 wait "$other" || :
 trap - EXIT
 cat "$logs/lane-2"
-for name in selftests kunit stock-livepatches torture check litmus harness million busted demo; do
+for name in selftests kunit stock-livepatches torture check litmus twin harness million busted demo; do
 	tally "$name" "$logs/$name.tap" "$(cat "$logs/$name.status" 2>/dev/null || echo 1)"
 done
 
