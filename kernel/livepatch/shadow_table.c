@@ -212,7 +212,7 @@ static struct klp_shadow_table *klp_shadow_newest_table(void)
 
 	table = rcu_dereference_protected(klp_shadow_first.next,
 					  lockdep_is_held(&klp_shadow_lock));
-	if (!table || table == &klp_shadow_first)
+	if (!table)
 		return &klp_shadow_first;
 	next = rcu_dereference_protected(table->next, lockdep_is_held(&klp_shadow_lock));
 
@@ -276,7 +276,7 @@ static void klp_shadow_count_aliases(long n)
 	next = rcu_dereference_protected(klp_shadow_first.next, lockdep_is_held(&klp_shadow_lock));
 	klp_shadow_state.aliases += n;
 	/* Without an alias or a larger table, readers need nothing of it. */
-	if (!next && klp_shadow_state.aliases)
+	if (!next)
 		rcu_assign_pointer(klp_shadow_first.next, &klp_shadow_first);
 	else if (next == &klp_shadow_first && !klp_shadow_state.aliases)
 		RCU_INIT_POINTER(klp_shadow_first.next, NULL);
@@ -367,6 +367,7 @@ static struct hlist_nulls_node *klp_shadow_rehash_one(struct hlist_nulls_node *l
 	first = head->first;
 	WRITE_ONCE(last->next, first);
 	WRITE_ONCE(last->pprev, &head->first);
+	/* A reader sees where the entry leads in this chain. [resize-next+get] */
 	rcu_assign_pointer(hlist_nulls_first_rcu(head), last);
 	if (!is_a_nulls(first))
 		WRITE_ONCE(first->pprev, &last->next);

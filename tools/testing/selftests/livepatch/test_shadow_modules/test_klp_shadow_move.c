@@ -181,10 +181,10 @@ static void test_to_and_fro(void)
 	strange = 0;
 	moved = klp_shadow_alloc(PARENT(0), ID, 24, GFP_KERNEL, NULL, NULL);
 	if (!moved || test_run_both(move_to_and_fro, look_to_and_fro, NULL)) {
-		check(false, "G13 there is memory for a variable that moves to and fro");
+		check(false, "G13 there is memory for a variable that moves back and forth");
 	} else {
 		check(!failed && klp_shadow_get(PARENT(0), ID) == moved,
-		      "G13 a variable moves to and fro %lu times", ROUNDS);
+		      "G13 a variable moves back and forth %lu times", ROUNDS);
 		check(looks && !on_neither && !strange,
 		      "G13 readers that retry find it: %lu looks, %lu retries", looks, retries);
 	}
