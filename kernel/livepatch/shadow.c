@@ -251,7 +251,7 @@ static void klp_shadow_iter_start(struct klp_shadow_iter *iter)
 
 /*
  * The next variable, or NULL: if *@budget is used up, or at the end, after the last
- * slot. The lock may be dropped between calls. Variables added meanwhile are not
+ * slot. The lock may be dropped between calls. Variables added later are not
  * visited, so that the iteration ends however many there are.
  */
 struct klp_shadow *klp_shadow_iter_next(struct klp_shadow_iter *iter, unsigned int *budget)
@@ -473,7 +473,7 @@ void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 
 	/*
 	 * Most parents have none. Without the lock this must not miss a variable that
-	 * a concurrent caller adds, unless that one sees what this caller wrote before.
+	 * a concurrent caller adds, unless it sees the earlier writes of this caller.
 	 */
 	if (!klp_shadow_lookup(obj, id)) {
 		/* Pairs with klp_shadow_add(). [free+add, free-flag+add] */
@@ -502,7 +502,7 @@ EXPORT_SYMBOL_GPL(klp_shadow_free);
  * @dtor:	destructor; NULL if there is nothing to undo
  *
  * Removes each <*, @id> that exists when the call begins, as klp_shadow_free()
- * does. The lock is dropped after every 32 list entries. Variables added meanwhile
+ * does. The lock is dropped after every 32 list entries. Variables added later
  * stay, also in place of removed ones: to remove all of them, first stop all
  * allocations for the id. Variables of another id are visited, not removed, if the
  * ids share one of 64 groups of lists.

@@ -15,7 +15,7 @@ struct module;
 struct workqueue_struct;
 
 /**
- * struct klp_shadow_state - the lock, and what every addition and removal writes
+ * struct klp_shadow_state - the lock, and the counters it guards
  * @lock:	serializes all changes of the store, constructors and destructors
  * @resize:	whether the table is being resized; written with @lock held, except
  *		for the step from PENDING to RUNNING

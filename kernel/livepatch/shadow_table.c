@@ -21,22 +21,22 @@
  *
  *  - only the last entry of a chain is moved, so no other entry is cut off;
  *  - the entry is linked in the next table first, and then cut off with the marker
- *    of that table. A reader that comes to this marker goes on in the next table and
- *    finds the entry: a write barrier is between the two writes, and the address in
- *    the marker between the two reads [resize-cut+get, resize-marker+get];
- *  - a reader that visits the entry when it is moved goes on in a chain of the next
- *    table. At its end it comes to the marker, and begins with the right chain of
- *    that table. If its variable was moved earlier, it is there: the link that led
- *    the reader over was written after the barrier of that move
+ *    of that table. A reader of this marker continues in the next table and finds the
+ *    entry: a write barrier is between the two writes, and the address in the marker
+ *    between the two reads [resize-cut+get, resize-marker+get];
+ *  - a reader that visits the entry while it is moved continues in a chain of the next
+ *    table. At its end it finds the marker, and begins with the right chain of that
+ *    table. If its variable was moved earlier, it is there: the link that led the
+ *    reader over was written after the barrier of that move
  *    [resize-stand+get, resize-join+get, resize-link+get];
- *  - a removed entry keeps its link to the next entry, and a reader that visits it
- *    goes on there;
+ *  - a removed entry keeps its link to the next entry, where a reader that visits it
+ *    continues;
  *  - a reader that ends in the table it began with has met no moved entry. If its
  *    variable was added to the next table, this was before the lookup began, so the
  *    reader sees the next table [resize-add+get];
  *  - a table is replaced when it is empty, and freed a grace period later, when no
- *    reader uses it any more. The next resize begins after that, so no reader meets
- *    more than the first table and two others [resize-replace+get, resize-free+get].
+ *    reader uses it. The next resize begins after that, so no reader meets more than
+ *    the first table and two others [resize-replace+get, resize-free+get].
  *
  * The first table is never replaced, and its end marker is a constant. Therefore
  *
@@ -155,7 +155,7 @@ static struct klp_shadow *klp_shadow_find_entry(void *obj, unsigned long id)
 			if (parent == obj && entry->id == id)
 				return entry;
 		}
-		/* A marker of another table: moved there meanwhile. [resize-marker+get] */
+		/* A marker of another table: the entry has been moved. [resize-marker+get] */
 		next = klp_shadow_end_table(node);
 		if (next == table)
 			next = rcu_dereference_check(table->next,
@@ -327,7 +327,7 @@ void klp_shadow_table_replace(struct klp_shadow *old, struct klp_shadow *new)
 
 	/*
 	 * The alias stays: if it were the last one and klp_shadow_first.next were
-	 * cleared, a lookup that has skipped it would not look for it any more.
+	 * cleared, a lookup that has skipped it would return NULL.
 	 */
 	if (entry != old) {
 		/* Pairs with READ_ONCE() in klp_shadow_lookup_slow(). */
@@ -402,7 +402,7 @@ static void klp_shadow_rehash_chain(struct hlist_nulls_head *chain, struct klp_s
 			last = node;
 
 		spin_lock_irq(&klp_shadow_lock);
-		/* If it has been removed meanwhile, another one is the last. */
+		/* If it has been removed, another one is the last. */
 		for (budget = KLP_SHADOW_BATCH; last && budget; budget--) {
 			if (hlist_nulls_unhashed(last))
 				break;
