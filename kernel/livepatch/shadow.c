@@ -463,7 +463,8 @@ EXPORT_SYMBOL_GPL(klp_shadow_get_or_alloc);
  * memory is freed after a grace period. Of the calls of this API @dtor may use
  * klp_shadow_get() only.
  *
- * Context: Any but NMI. Takes klp_shadow_lock if the variable exists. Does not sleep.
+ * Context: Any but NMI. Takes klp_shadow_lock if the variable exists or another call
+ * holds the lock. Does not sleep.
  */
 void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 {
