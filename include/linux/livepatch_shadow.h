@@ -2,67 +2,65 @@
 /*
  * Shadow variables: fields kept beside a structure instead of inside it.
  *
- * Livepatches include <linux/livepatch.h>, which brings this header in. The
- * calls are described where they are defined, here and in kernel/livepatch/shadow*.c,
- * the promises G1 ... G16 in Documentation/livepatch/shadow-vars.rst.
+ * Livepatches include <linux/livepatch.h>, which includes this header. The calls are
+ * documented where they are defined, here and in kernel/livepatch/shadow*.c; the
+ * guarantees G1, G2, ... are in Documentation/livepatch/shadow-vars.rst.
  */
 #ifndef _LINUX_LIVEPATCH_SHADOW_H
 #define _LINUX_LIVEPATCH_SHADOW_H
 
 #include <linux/compiler.h>
-#include <linux/rcupdate.h>
 #include <linux/types.h>
 #include <asm/barrier.h>
 
 /**
  * typedef klp_shadow_ctor_t - constructor of a shadow variable
- * @obj:	the parent, as it was passed to the call that creates the variable
- * @shadow_data:	the variable's data, zeroed
- * @ctor_data:	what the caller of that call wants to hand over
+ * @obj:	parent, as passed to the call that adds the variable
+ * @shadow_data:	data of the variable, zeroed
+ * @ctor_data:	passed through by the caller
  *
- * Context: klp_shadow_lock held and interrupts off, whatever the context of
- * the call; on PREEMPT_RT the lock is held and interrupts stay as they are.
- * klp_shadow_get() is allowed, the other calls deadlock.
- * Return: 0, or a negative error code, on which the variable is given up.
+ * Context: klp_shadow_lock held with interrupts off, whatever the context of the
+ * call; on PREEMPT_RT interrupts stay as they are. klp_shadow_get() is allowed, the
+ * other calls deadlock.
+ * Return: 0, or a negative error code: the variable is not added.
  */
 typedef int (*klp_shadow_ctor_t)(void *obj, void *shadow_data, void *ctor_data);
 
 /**
  * typedef klp_shadow_dtor_t - destructor of a shadow variable
- * @obj:	the parent; it may already be gone
- * @shadow_data:	the variable's data; klp_shadow_get() no longer finds it
+ * @obj:	parent; it may already be freed
+ * @shadow_data:	data of the variable; klp_shadow_get() no longer finds it
  *
- * Context: as for the constructor. Lookups that began earlier may still be
- * reading the data.
+ * Context: As for the constructor. Lookups that began earlier may still read the
+ * data.
  */
 typedef void (*klp_shadow_dtor_t)(void *obj, void *shadow_data);
 
 /**
  * typedef klp_shadow_release_t - release what a shadow variable refers to
- * @obj:	the parent's address; the parent is gone, in general
- * @shadow_data:	the variable's data, as the destructor has left it
+ * @obj:	address of the parent, which usually has been freed
+ * @shadow_data:	data of the variable, as the destructor left it
  *
- * Context: Process context, may sleep. A grace period after the removal: no
- * lookup can still have the data. May make all calls, but must not add a variable
- * that its livepatch declares, as nobody may be left to free it.
+ * Context: Process context, may sleep. A grace period after the removal: no lookup
+ * uses the data any more. All calls are allowed.
  */
 typedef void (*klp_shadow_release_t)(void *obj, void *shadow_data);
 
 /**
- * typedef klp_shadow_convert_t - make the new data of a variable from the old
- * @obj:	the parent
- * @shadow_data:	the new data, zeroed
- * @old_data:	the old data; what it refers to now belongs to the new
- * @old_size:	bytes of the old data
+ * typedef klp_shadow_convert_t - make the data of a variable from that of a predecessor
+ * @obj:	parent
+ * @shadow_data:	new data, zeroed; the constructor is not called
+ * @old_data:	data of the predecessor; what it refers to belongs to the new data now
+ * @old_id:	identifier of the predecessor
  *
- * Context: As for the constructor. No patched function uses either data. Lookups that
- * other code of the replaced livepatch began earlier may still be reading the old: leave
- * it as it is, and do not free what it points to.
- * Return: 0, or a negative error code, on which the variable is freed with the
- * destructor and the releasing function of the old declaration.
+ * Context: As for the constructor. No patched function uses either data, but lookups
+ * by other code of the replaced livepatch may still read the old one: neither change
+ * it nor free what it points to.
+ * Return: 0, or a negative error code: the old variable is freed with the destructor
+ * and the release callback of its own type.
  */
 typedef int (*klp_shadow_convert_t)(void *obj, void *shadow_data, void *old_data,
-				    size_t old_size);
+				    unsigned long old_id);
 
 void *klp_shadow_get(void *obj, unsigned long id);
 void *klp_shadow_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
@@ -73,247 +71,266 @@ void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor);
 void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor);
 int klp_shadow_move(void *from, void *to, unsigned long id, gfp_t gfp_flags);
 
-/* === Declared variables === */
+/* === Shadow types === */
+
+struct klp_shadow_patch;
+
+/* Changes with struct klp_shadow_type; a livepatch with another one is refused. */
+#define KLP_SHADOW_ABI			2
+
+/* Identifiers that a type can be converted from. */
+#define KLP_SHADOW_MAX_PREDECESSORS	8
 
 /**
- * struct klp_shadow_type - what a livepatch declares of its shadow variables
- * @name:	what messages call them
- * @id:		identifier
- * @size:	bytes of data of each
- * @shared:	there is one instance, which livepatches hand on
- * @owner:	module whose objects are the parents, with the name that it has in
- *		/proc/modules; NULL when the kernel's own objects are
+ * struct klp_shadow_type - the shadow variables that a livepatch uses under one id
+ * @abi:	KLP_SHADOW_ABI of the kernel that the livepatch was built for
+ * @shared:	one variable without a parent, which livepatches hand on
+ * @name:	for messages
+ * @id:		identifier; its variables have this layout for ever
+ * @size:	size of the data in bytes
+ * @parent_module:	module whose objects are the parents; "vmlinux" or NULL if they
+ *		are the kernel's own
  * @ctor:	constructor, or NULL
  * @dtor:	destructor, or NULL
- * @release:	called after the destructor where sleeping is allowed, or NULL
- * @convert:	makes these variables from those of a replaced livepatch that
- *		declares another size, or NULL
+ * @release:	called later than the destructor, where sleeping is allowed, or NULL
+ * @convert:	makes a variable from one of a predecessor, or NULL
+ * @nr_predecessors:	number of @predecessors
+ * @predecessors:	ids of earlier layouts that @convert accepts
  *
- * Made by DEFINE_KLP_SHADOW() and DEFINE_KLP_SHADOW_SHARED() alone.
+ * Defined by DEFINE_KLP_SHADOW() and DEFINE_KLP_SHADOW_SHARED() only.
  */
 struct klp_shadow_type {
+	unsigned int abi;
+	bool shared;
+	/* private: */
+	/* Written with klp_shadow_lock held, read without it. */
+	bool open;	/* variables are found and can be added */
+	bool linked;	/* variables of a predecessor or successor exist beside these */
+	struct klp_shadow_patch *patch;	/* constant while the patch is listed */
+	/* public: */
 	const char *name;
 	unsigned long id;
 	size_t size;
-	bool shared;
-	const char *owner;
+	const char *parent_module;
 	klp_shadow_ctor_t ctor;
 	klp_shadow_dtor_t dtor;
 	klp_shadow_release_t release;
 	klp_shadow_convert_t convert;
-	/* private: */
-	/*
-	 * The declaration whose variables wait for @convert, or that has taken the
-	 * variables @away, or NULL. Written with klp_shadow_lock held; read by
-	 * accessors without it.
-	 */
-	struct klp_shadow_type *from;
-	/* Those that do not wait any more have been converted; under klp_shadow_lock. */
-	bool converting;
-	/*
-	 * From this declaration, whose livepatch is over. Written with klp_shadow_lock
-	 * and klp_shadow_users_lock held.
-	 */
-	bool away;
-	/* The shared instance is by this declaration; guarded by klp_shadow_users_lock. */
-	bool built;
+	unsigned int nr_predecessors;
+	unsigned long predecessors[KLP_SHADOW_MAX_PREDECESSORS];
 };
 
-/* The section of a livepatch module that holds its declarations, as an array. */
+/* The section of a livepatch that has its types, as an array. */
 #define KLP_SHADOW_SECTION	"__klp_shadow"
 
-#define __KLP_SHADOW_TYPE(_name)	klp_shadow_type_of_##_name##_t
+/* Two names, so that a call for the other kind of type does not compile. */
+#define __KLP_SHADOW_DATA(_name)	__klp_shadow_data_of_##_name
+#define __KLP_SHADOW_STATE(_name)	__klp_shadow_state_of_##_name
 
-/**
- * DECLARE_KLP_SHADOW() - make a declaration known in another source file
- * @_name:	name of the declaration, shared or not
- * @_type:	C type of the data
- */
-#define DECLARE_KLP_SHADOW(_name, _type)			\
-	typedef _type __KLP_SHADOW_TYPE(_name);			\
-	extern struct klp_shadow_type _name
-
-/**
- * DEFINE_KLP_SHADOW() - declare shadow variables of a livepatch
- * @_name:	name, for the accessors and for messages
- * @_id:	identifier
- * @_type:	C type of the data
- * @...:	members of struct klp_shadow_type, as in ``.ctor = lock_init``
- *
- * Once in the livepatch, in any of its source files, where a variable could be
- * defined; "static" may precede it. The variables live as long as some livepatch
- * that declares them is enabled, see Documentation/livepatch/shadow-lifetimes.rst.
- */
-#define DEFINE_KLP_SHADOW(_name, _id, _type, ...)		\
+#define __DEFINE_KLP_SHADOW(_name, _id, _type, _data, ...)	\
 	struct klp_shadow_type _name __used			\
 	__section(KLP_SHADOW_SECTION)				\
 	__aligned(__alignof__(struct klp_shadow_type)) = {	\
+		.abi = KLP_SHADOW_ABI,				\
 		.name = #_name,					\
 		.id = (_id),					\
 		.size = sizeof(_type),				\
 		__VA_ARGS__					\
 	};							\
-	typedef _type __KLP_SHADOW_TYPE(_name)
+	typedef _type _data
 
 /**
- * DEFINE_KLP_SHADOW_SHARED() - declare state that livepatches share
+ * DEFINE_KLP_SHADOW() - define the type of shadow variables of a livepatch
+ * @_name:	name, for the typed calls and for messages
+ * @_id:	identifier
+ * @_type:	C type of the data
+ * @...:	members of struct klp_shadow_type, as in ``.ctor = lock_init``
+ *
+ * Define it once per livepatch, at file scope; "static" may precede it. Equal
+ * definitions, in a header that several files include, are one type. The variables
+ * live as long as some livepatch with the type is enabled, see
+ * Documentation/livepatch/shadow-lifetimes.rst.
+ */
+#define DEFINE_KLP_SHADOW(_name, _id, _type, ...)		\
+	__DEFINE_KLP_SHADOW(_name, _id, _type, __KLP_SHADOW_DATA(_name), ##__VA_ARGS__)
+
+/**
+ * DEFINE_KLP_SHADOW_SHARED() - define the type of state that livepatches share
  * @_name:	name, for klp_shadow_shared() and for messages
  * @_id:	identifier
  * @_type:	C type of the data
  * @...:	members of struct klp_shadow_type, as in ``.ctor = state_init``
  *
- * One instance, which is built when the first livepatch that declares it is being
- * enabled, before any patched code runs, and goes with the last one. It is the
- * variable <NULL, @_id>.
+ * There is one variable, <NULL, @_id>. It is created when the first livepatch with
+ * the type is enabled, before any patched code runs, and freed with the last one.
  */
 #define DEFINE_KLP_SHADOW_SHARED(_name, _id, _type, ...)	\
-	DEFINE_KLP_SHADOW(_name, _id, _type, .shared = true, ##__VA_ARGS__)
-
-/*
- * False while variables of another size are there, which only the replaced
- * livepatch can use, and when what is there is no more this livepatch's.
- */
-static __always_inline bool klp_shadow_type_ready(struct klp_shadow_type *type)
-{
-	/* Pairs with the release when they have all been converted. */
-	return !smp_load_acquire(&type->from);
-}
-
-/*
- * The accessors are a part of their caller, and end in a barrier. Otherwise a patched
- * function that ends in one could jump there and leave nothing on the stack: its task,
- * asleep or preempted in the store, would count as patched or unpatched, and come back
- * when the livepatch that the declaration is in has gone.
- */
-
-static __always_inline void *klp_shadow_type_get(void *obj, struct klp_shadow_type *type)
-{
-	void *data = NULL;
-
-	/* Variables become another's only after a grace period. See klp_shadow_take_away(). */
-	rcu_read_lock();
-	if (klp_shadow_type_ready(type))
-		data = klp_shadow_get(obj, type->id);
-	rcu_read_unlock();
-	barrier();
-
-	return data;
-}
-
-static __always_inline void *klp_shadow_type_alloc(void *obj, struct klp_shadow_type *type,
-						   gfp_t gfp_flags, void *ctor_data)
-{
-	void *data = NULL;
-
-	if (klp_shadow_type_ready(type))
-		data = klp_shadow_alloc(obj, type->id, type->size, gfp_flags, type->ctor,
-					ctor_data);
-	barrier();
-
-	return data;
-}
-
-static __always_inline void *klp_shadow_type_get_or_alloc(void *obj,
-							  struct klp_shadow_type *type,
-							  gfp_t gfp_flags, void *ctor_data)
-{
-	void *data = NULL;
-
-	if (klp_shadow_type_ready(type))
-		data = klp_shadow_get_or_alloc(obj, type->id, type->size, gfp_flags,
-					       type->ctor, ctor_data);
-	barrier();
-
-	return data;
-}
-
-void klp_shadow_type_free(void *obj, struct klp_shadow_type *type);
+	__DEFINE_KLP_SHADOW(_name, _id, _type, __KLP_SHADOW_STATE(_name),	\
+			    .shared = true, ##__VA_ARGS__)
 
 /**
- * klp_shadow_var_get() - find a declared variable
+ * KLP_SHADOW_CONVERT() - the earlier layouts that a type succeeds
+ * @_convert:	a klp_shadow_convert_t
+ * @...:	their identifiers, at most KLP_SHADOW_MAX_PREDECESSORS
+ *
+ * An argument of DEFINE_KLP_SHADOW() or DEFINE_KLP_SHADOW_SHARED().
+ */
+#define KLP_SHADOW_CONVERT(_convert, ...)			\
+	.convert = (_convert),					\
+	.nr_predecessors = sizeof((unsigned long []){ __VA_ARGS__ }) /	\
+			   sizeof(unsigned long),		\
+	.predecessors = { __VA_ARGS__ }
+
+/**
+ * DECLARE_KLP_SHADOW() - make a type known in another source file
+ * @_name:	name of the type
+ * @_type:	C type of the data
+ */
+#define DECLARE_KLP_SHADOW(_name, _type)			\
+	typedef _type __KLP_SHADOW_DATA(_name);			\
+	extern struct klp_shadow_type _name
+
+/**
+ * DECLARE_KLP_SHADOW_SHARED() - make a type of shared state known in another source file
+ * @_name:	name of the type
+ * @_type:	C type of the data
+ */
+#define DECLARE_KLP_SHADOW_SHARED(_name, _type)			\
+	typedef _type __KLP_SHADOW_STATE(_name);		\
+	extern struct klp_shadow_type _name
+
+void *__klp_shadow_type_alloc(void *obj, struct klp_shadow_type *type, gfp_t gfp_flags,
+			      void *ctor_data);
+void *__klp_shadow_type_get_or_alloc(void *obj, struct klp_shadow_type *type, gfp_t gfp_flags,
+				     void *ctor_data);
+void __klp_shadow_type_free(void *obj, struct klp_shadow_type *type);
+void __klp_shadow_type_free_all(struct klp_shadow_type *type);
+int __klp_shadow_type_move(void *from, void *to, struct klp_shadow_type *type, gfp_t gfp_flags);
+
+/* Does not compile for shared state. */
+#define __klp_shadow_type_of(_name)	((void)sizeof(__KLP_SHADOW_DATA(_name)), &(_name))
+
+/* The data of a variable, or NULL. */
+static __always_inline void *__klp_shadow_type_get(void *obj, struct klp_shadow_type *type)
+{
+	return READ_ONCE(type->open) ? klp_shadow_get(obj, type->id) : NULL;
+}
+
+/*
+ * Not a tail call of @_call: a patched function that ends in a typed call must stay on
+ * the stack of a task that sleeps or is preempted in the store. Otherwise the task
+ * would count as not running the livepatch, and return into it after it is gone.
+ */
+#define __klp_shadow_no_tail_call(_call)			\
+({								\
+	typeof(_call) __ret = (_call);				\
+								\
+	barrier();						\
+	__ret;							\
+})
+
+/**
+ * klp_shadow_var_get() - look a variable of a type up
  * @obj:	parent
- * @_name:	name of the declaration
+ * @_name:	name of the type
  *
  * Context: As klp_shadow_get().
- * Return: pointer to the declared type. NULL when there is none, and while
- * variables of a replaced livepatch wait for their conversion.
+ * Return: Pointer to the data. NULL if there is none, if the variable of a predecessor
+ * has not been converted yet, or if not all tasks run a livepatch with the type.
  */
 #define klp_shadow_var_get(obj, _name)				\
-	((__KLP_SHADOW_TYPE(_name) *)klp_shadow_type_get(obj, &(_name)))
+	((__KLP_SHADOW_DATA(_name) *)				\
+	 __klp_shadow_no_tail_call(__klp_shadow_type_get(obj, &(_name))))
 
 /**
- * klp_shadow_var_alloc() - add a declared variable that must not exist yet
+ * klp_shadow_var_alloc() - add a variable that does not exist yet
  * @obj:	parent
- * @_name:	name of the declaration
- * @gfp_flags:	how to allocate
- * @ctor_data:	handed to the declared constructor
+ * @_name:	name of the type
+ * @gfp_flags:	GFP flags for the allocation
+ * @ctor_data:	passed to the constructor
  *
  * Context: As klp_shadow_alloc().
- * Return: pointer to the declared type, or NULL as klp_shadow_alloc(), and while
- * variables of a replaced livepatch wait for their conversion.
+ * Return: Pointer to the data. NULL as klp_shadow_alloc(), if the parent has a
+ * variable of a predecessor, or if not all tasks run a livepatch with the type.
  */
 #define klp_shadow_var_alloc(obj, _name, gfp_flags, ctor_data)	\
-	((__KLP_SHADOW_TYPE(_name) *)				\
-	 klp_shadow_type_alloc(obj, &(_name), gfp_flags, ctor_data))
+	((__KLP_SHADOW_DATA(_name) *)				\
+	 __klp_shadow_no_tail_call(__klp_shadow_type_alloc(obj, &(_name), gfp_flags, ctor_data)))
 
 /**
- * klp_shadow_var_get_or_alloc() - find a declared variable, or add it
+ * klp_shadow_var_get_or_alloc() - look a variable of a type up, or add it
  * @obj:	parent
- * @_name:	name of the declaration
- * @gfp_flags:	how to allocate
- * @ctor_data:	handed to the declared constructor
+ * @_name:	name of the type
+ * @gfp_flags:	GFP flags for the allocation
+ * @ctor_data:	passed to the constructor
  *
  * Context: As klp_shadow_get_or_alloc().
- * Return: pointer to the declared type, or NULL as klp_shadow_get_or_alloc(), and
- * while variables of a replaced livepatch wait for their conversion.
+ * Return: Pointer to the data. NULL as klp_shadow_get_or_alloc(), if the parent has a
+ * variable of a predecessor, or if not all tasks run a livepatch with the type.
  */
 #define klp_shadow_var_get_or_alloc(obj, _name, gfp_flags, ctor_data)	\
-	((__KLP_SHADOW_TYPE(_name) *)					\
-	 klp_shadow_type_get_or_alloc(obj, &(_name), gfp_flags, ctor_data))
+	((__KLP_SHADOW_DATA(_name) *)					\
+	 __klp_shadow_no_tail_call(__klp_shadow_type_get_or_alloc(obj, &(_name), gfp_flags, \
+								  ctor_data)))
 
 /**
- * klp_shadow_var_free() - remove a declared variable
+ * klp_shadow_var_free() - remove a variable of a type
  * @obj:	parent
- * @_name:	name of the declaration
+ * @_name:	name of the type
  *
- * With the declared destructor, and later the releasing function; those of the
- * replaced livepatch for a variable that has not been converted.
+ * Calls the destructor of the type, and later its release callback. Also removes the
+ * parent's variable of a predecessor or successor, with the callbacks of that type.
  *
  * Context: As klp_shadow_free().
  */
 #define klp_shadow_var_free(obj, _name)				\
 	do {							\
-		klp_shadow_type_free(obj, &(_name));		\
-		barrier();					\
+		__klp_shadow_type_free(obj, __klp_shadow_type_of(_name));	\
+		barrier();	/* as __klp_shadow_no_tail_call() */	\
 	} while (0)
 
 /**
- * klp_shadow_var_move() - move a declared variable to another parent
- * @from:	parent that has it
- * @to:		parent that has none
- * @_name:	name of the declaration
- * @gfp_flags:	how to allocate
+ * klp_shadow_var_free_all() - remove all variables of a type
+ * @_name:	name of the type
  *
- * Context: As klp_shadow_move().
- * Return: As klp_shadow_move().
+ * Calls the destructor of the type for each, and later its release callback. Variables
+ * of predecessors stay.
+ *
+ * Context: As klp_shadow_free_all().
  */
-#define klp_shadow_var_move(from, to, _name, gfp_flags)		\
-({								\
-	int __err = klp_shadow_move(from, to, (_name).id, gfp_flags);	\
-									\
-	barrier();						\
-	__err;							\
-})
+#define klp_shadow_var_free_all(_name)				\
+	do {							\
+		__klp_shadow_type_free_all(__klp_shadow_type_of(_name));	\
+		barrier();	/* as __klp_shadow_no_tail_call() */	\
+	} while (0)
 
 /**
- * klp_shadow_shared() - the instance of declared shared state
- * @_name:	name of the declaration
+ * klp_shadow_var_move() - move a variable of a type to another parent
+ * @from:	parent that has the variable
+ * @to:		parent that has none
+ * @_name:	name of the type
+ * @gfp_flags:	GFP flags for the allocation
+ *
+ * Also moves the variable of a predecessor or successor.
+ *
+ * Context: As klp_shadow_move().
+ * Return: As klp_shadow_move(). What could not be moved stays on @from.
+ */
+#define klp_shadow_var_move(from, to, _name, gfp_flags)		\
+	__klp_shadow_no_tail_call(__klp_shadow_type_move(from, to, __klp_shadow_type_of(_name), \
+							 gfp_flags))
+
+/**
+ * klp_shadow_shared() - the variable of a type of shared state
+ * @_name:	name of the type
  *
  * Context: As klp_shadow_get().
- * Return: pointer to the declared type. Never NULL in the patched functions of an
- * enabled livepatch whose declaration has no conversion. With one, NULL until
- * the conversion is done, and for good if both that and building it anew fail.
+ * Return: Pointer to the data. Never NULL in patched functions and callbacks of a
+ * livepatch whose type has no predecessors. Otherwise NULL until the conversion, and
+ * for good if both that and the constructor fail. NULL before klp_enable_patch().
  */
-#define klp_shadow_shared(_name)	klp_shadow_var_get(NULL, _name)
+#define klp_shadow_shared(_name)				\
+	((__KLP_SHADOW_STATE(_name) *)				\
+	 __klp_shadow_no_tail_call(__klp_shadow_type_get(NULL, &(_name))))
 
 #endif /* _LINUX_LIVEPATCH_SHADOW_H */

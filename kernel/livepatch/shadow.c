@@ -6,21 +6,17 @@
  * Copyright (C) 2014 Seth Jennings <sjenning@redhat.com>
  * Copyright (C) 2017 Joe Lawrence <joe.lawrence@redhat.com>
  *
- * This file has the public calls of the id-based API; shadow_table.c has the hash
- * table below them. The guarantees G1, G2, ... are in
+ * This file has the public calls of the id-based API. Below them are the hash table,
+ * shadow_table.c, and the freeing of removed variables, shadow_reclaim.c; above them
+ * is the typed API, shadow_type.c. The guarantees G1, G2, ... are in
  * Documentation/livepatch/shadow-vars.rst. Names in brackets are litmus tests in
  * Documentation/litmus-tests/livepatch-shadow.
  */
 #define pr_fmt(fmt) "livepatch: " fmt
 
-#include <linux/irq_work.h>
-#include <linux/irqflags.h>
-#include <linux/module.h>
-#include <linux/mutex.h>
+#include <linux/export.h>
 #include <linux/printk.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
 
 #include "shadow_table.h"
 
@@ -49,110 +45,6 @@ static struct hlist_head *klp_shadow_id_head(unsigned long id, unsigned int slot
 	return &klp_shadow_ids[slot % KLP_SHADOW_SLOTS][hash_long(id, KLP_SHADOW_ID_BITS)];
 }
 
-/* === Reclaim === */
-
-/* Removed variables without and with a release callback. Lockless. */
-static LLIST_HEAD(klp_shadow_to_free);
-static LLIST_HEAD(klp_shadow_to_release);
-
-/*
- * Ordered, so that the modules of unregistered patches are put in the order of
- * their unregistering. Separate from resizes, which must not wait for release
- * callbacks.
- */
-struct workqueue_struct *klp_shadow_release_wq __ro_after_init;
-
-/* Its holder has released everything that was in the list before. */
-static DEFINE_MUTEX(klp_shadow_release_mutex);
-
-/* Separate from release callbacks, which may sleep for long. */
-static void klp_shadow_free_work_fn(struct work_struct *work)
-{
-	struct klp_shadow *shadow, *next;
-
-	llist_for_each_entry_safe(shadow, next, llist_del_all(&klp_shadow_to_free), reclaim) {
-		kfree_rcu(shadow, rcu);
-		cond_resched();
-	}
-}
-
-/* Call all pending release callbacks. Returns true if one of them was in @mod. */
-bool klp_shadow_release_all(struct module *mod)
-{
-	struct klp_shadow *shadow, *next;
-	struct llist_node *list;
-	bool called = false;
-
-	mutex_lock(&klp_shadow_release_mutex);
-	list = llist_reverse_order(llist_del_all(&klp_shadow_to_release));
-	if (list)
-		/* Lookups that began before the removal may still use it. (G14) */
-		synchronize_rcu();
-	llist_for_each_entry_safe(shadow, next, list, reclaim) {
-		called |= mod && within_module((unsigned long)shadow->release, mod);
-		shadow->release(shadow->obj, shadow->data);
-		kfree(shadow);
-		cond_resched();
-	}
-	mutex_unlock(&klp_shadow_release_mutex);
-
-	return called;
-}
-
-static void klp_shadow_release_work_fn(struct work_struct *work)
-{
-	klp_shadow_release_all(NULL);
-}
-
-static DECLARE_WORK(klp_shadow_free_work, klp_shadow_free_work_fn);
-static DECLARE_WORK(klp_shadow_release_work, klp_shadow_release_work_fn);
-
-static void klp_shadow_reclaim_irq_fn(struct irq_work *work)
-{
-	if (!llist_empty(&klp_shadow_to_free))
-		schedule_work(&klp_shadow_free_work);
-	if (!llist_empty(&klp_shadow_to_release))
-		queue_work(klp_shadow_release_wq, &klp_shadow_release_work);
-}
-
-static struct irq_work klp_shadow_reclaim_irq = IRQ_WORK_INIT(klp_shadow_reclaim_irq_fn);
-
-/*
- * Free a removed variable, or one that was never added: after a grace period,
- * because lookups that began before the removal may still use it. (G7) [free+get]
- *
- * A caller with interrupts off may hold the lock of a run queue or a timer, which
- * kfree(), kfree_rcu() and queue_work() may take: an interrupt queues work. (G6)
- */
-void klp_shadow_reclaim(struct klp_shadow *shadow, klp_shadow_release_t release)
-{
-	bool queue;
-
-	if (release) {
-		shadow->release = release;
-		queue = llist_add(&shadow->reclaim, &klp_shadow_to_release);
-	} else if (irqs_disabled()) {
-		queue = llist_add(&shadow->reclaim, &klp_shadow_to_free);
-	} else {
-		kfree_rcu(shadow, rcu);
-		return;
-	}
-	if (queue)
-		irq_work_queue(&klp_shadow_reclaim_irq);
-}
-
-/* Free what was removed while klp_shadow_lock was held. */
-void klp_shadow_reclaim_list(struct hlist_head *removed, klp_shadow_release_t release)
-{
-	struct klp_shadow *shadow;
-	struct hlist_node *next;
-
-	hlist_for_each_entry_safe(shadow, next, removed, id_link)
-		klp_shadow_reclaim(shadow, shadow->obj == KLP_SHADOW_ALIAS ? NULL : release);
-
-	klp_shadow_table_maybe_resize();
-}
-
 /* === Aliases === */
 
 /*
@@ -168,7 +60,6 @@ static struct klp_shadow *klp_shadow_alias_alloc(void *parent, unsigned long id,
 	memory = kzalloc(sizeof(*memory) + sizeof(*alias), gfp_flags);
 	if (!memory)
 		return NULL;
-	memory->obj = KLP_SHADOW_ALIAS;
 
 	alias = (struct klp_shadow *)memory->data;
 	alias->obj = KLP_SHADOW_ALIAS;
@@ -179,41 +70,31 @@ static struct klp_shadow *klp_shadow_alias_alloc(void *parent, unsigned long id,
 }
 
 /* @entry has left the table: reclaim its memory if it is an alias. */
-static void klp_shadow_alias_remove(struct klp_shadow *entry, struct hlist_head *removed)
+static void klp_shadow_alias_remove(struct klp_shadow *entry, struct llist_head *removed)
 {
 	struct klp_shadow *memory;
 
 	if (entry->obj != KLP_SHADOW_ALIAS)
 		return;
 	memory = container_of((void *)entry, struct klp_shadow, data);
-	hlist_add_head(&memory->id_link, removed);
+	__llist_add(&memory->reclaim, removed);
 }
 
 /* === Adding and removing, with the lock held === */
-
-/* At the front, so that an iterator that has started does not visit it. */
-void klp_shadow_link_id(struct klp_shadow *shadow)
-{
-	lockdep_assert_held(&klp_shadow_lock);
-	hlist_add_head(&shadow->id_link, klp_shadow_id_head(shadow->id, raw_smp_processor_id()));
-}
 
 /* Make a complete variable visible to lookups. Its pair is not in the table. */
 void klp_shadow_link(struct klp_shadow *shadow)
 {
 	lockdep_assert_held(&klp_shadow_lock);
 
-	klp_shadow_link_id(shadow);
+	/* At the front, so that an iterator that has started does not visit it. */
+	hlist_add_head(&shadow->id_link, klp_shadow_id_head(shadow->id, raw_smp_processor_id()));
 	/* Last: a lookup sees what the constructor wrote. (G2) [add+get] */
 	klp_shadow_table_add(shadow);
 }
 
-/*
- * Hide a variable from lookups that begin later. It is added to @removed, for
- * klp_shadow_reclaim_list(); one that waits for its conversion is left to that.
- */
-void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor, bool release,
-		       struct hlist_head *removed)
+/* Hide a variable from lookups that begin later. Its alias is added to @removed. */
+void klp_shadow_unlink(struct klp_shadow *shadow, struct llist_head *removed)
 {
 	struct klp_shadow *entry = klp_shadow_table_entry(shadow);
 
@@ -221,15 +102,18 @@ void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor, bool r
 
 	klp_shadow_table_del(entry);
 	klp_shadow_alias_remove(entry, removed);
+	hlist_del(&shadow->id_link);
+}
 
-	if (klp_shadow_waits(shadow)) {
-		shadow->wait = release ? KLP_SHADOW_DROPPED_RELEASE : KLP_SHADOW_DROPPED;
-	} else {
-		hlist_del(&shadow->id_link);
-		hlist_add_head(&shadow->id_link, removed);
-	}
-	if (dtor)
-		dtor(shadow->obj, shadow->data);
+/*
+ * Remove a variable: it is added to @removed for klp_shadow_reclaim_list(). The release
+ * callback is that of @type, which may be NULL.
+ */
+void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor,
+		       struct klp_shadow_type *type, struct llist_head *removed)
+{
+	klp_shadow_unlink(shadow, removed);
+	klp_shadow_drop(shadow, dtor, type, removed);
 }
 
 /* Marks entries of iterators: an address that no parent has. */
@@ -284,21 +168,24 @@ struct klp_shadow *klp_shadow_iter_next(struct klp_shadow_iter *iter, unsigned i
 
 /* Remove up to KLP_SHADOW_BATCH variables. Returns false at the end. */
 bool klp_shadow_free_batch(struct klp_shadow_iter *iter, klp_shadow_dtor_t dtor,
-			   klp_shadow_release_t release)
+			   struct klp_shadow_type *type)
 {
 	unsigned int budget = KLP_SHADOW_BATCH;
 	struct klp_shadow *shadow;
 	unsigned long flags;
-	HLIST_HEAD(removed);
+	LLIST_HEAD(removed);
 	bool more;
 
+	/* Until reclaim: klp_shadow_drain() waits for readers before it looks. */
+	rcu_read_lock();
 	spin_lock_irqsave(&klp_shadow_lock, flags);
 	while ((shadow = klp_shadow_iter_next(iter, &budget)))
-		klp_shadow_remove(shadow, dtor, release, &removed);
+		klp_shadow_remove(shadow, dtor, type, &removed);
 	more = iter->slot < KLP_SHADOW_SLOTS;
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
 
-	klp_shadow_reclaim_list(&removed, release);
+	klp_shadow_reclaim_list(&removed);
+	rcu_read_unlock();
 
 	return more;
 }
@@ -323,18 +210,19 @@ void *klp_shadow_get(void *obj, unsigned long id)
 }
 EXPORT_SYMBOL_GPL(klp_shadow_get);
 
-/* Inline: a call of it would pass seven arguments. */
+/* Inline: a call of it would pass eight arguments. */
 static __always_inline void *__klp_shadow_add(void *obj, unsigned long id, size_t size,
 					      gfp_t gfp_flags, klp_shadow_ctor_t ctor,
-					      void *ctor_data, bool *existed)
+					      void *ctor_data, struct klp_shadow_type *type,
+					      int *err)
 {
 	struct klp_shadow *new, *shadow;
 	unsigned long flags;
+	bool may_add;
 	void *data;
-	int err = 0;
 
 	data = klp_shadow_lookup(obj, id);
-	*existed = data;
+	*err = data ? -EEXIST : -ENOMEM;
 	if (data)
 		return data;
 
@@ -357,9 +245,14 @@ static __always_inline void *__klp_shadow_add(void *obj, unsigned long id, size_
 	smp_mb__after_spinlock();
 	/* Only the holder of the lock adds the pair: one constructor call. (G5) */
 	shadow = klp_shadow_find(obj, id);
-	if (!shadow && ctor)
-		err = ctor(obj, new->data, ctor_data);
-	if (!shadow && !err) {
+	may_add = !type || klp_shadow_may_add(obj, type);
+	if (shadow)
+		*err = -EEXIST;
+	else if (!may_add)
+		*err = -EAGAIN;
+	else
+		*err = ctor ? ctor(obj, new->data, ctor_data) : 0;
+	if (!*err) {
 		klp_shadow_link(new);
 		shadow = new;
 	}
@@ -370,24 +263,28 @@ static __always_inline void *__klp_shadow_add(void *obj, unsigned long id, size_
 		return new->data;
 	}
 
-	klp_shadow_reclaim(new, NULL);
-	if (shadow) {
-		*existed = true;
+	klp_shadow_reclaim(new);
+	if (shadow)
 		return shadow->data;
-	}
 
 	/* Deferred: the caller may hold a lock of the console or a run queue. (G3) */
-	printk_deferred(KERN_ERR pr_fmt("constructor of shadow variable <%p, %#lx> failed: %d\n"),
-			obj, id, err);
+	if (may_add)
+		printk_deferred(KERN_ERR
+				pr_fmt("constructor of shadow variable <%p, %#lx> failed: %d\n"),
+				obj, id, *err);
 
 	return NULL;
 }
 
-/* Look a variable up or add it. Sets *@existed if this call did not add it. */
+/*
+ * Look a variable up or add it, if @type allows that. *@err is 0 if this call has added
+ * it, -EAGAIN if it was not allowed, or the error of the constructor.
+ */
 void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
-		     klp_shadow_ctor_t ctor, void *ctor_data, bool *existed)
+		     klp_shadow_ctor_t ctor, void *ctor_data, struct klp_shadow_type *type,
+		     int *err)
 {
-	return __klp_shadow_add(obj, id, size, gfp_flags, ctor, ctor_data, existed);
+	return __klp_shadow_add(obj, id, size, gfp_flags, ctor, ctor_data, type, err);
 }
 
 /**
@@ -413,12 +310,12 @@ void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
 void *klp_shadow_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
 		       klp_shadow_ctor_t ctor, void *ctor_data)
 {
-	bool existed;
 	void *data;
+	int err;
 
-	data = __klp_shadow_add(obj, id, size, gfp_flags, ctor, ctor_data, &existed);
+	data = __klp_shadow_add(obj, id, size, gfp_flags, ctor, ctor_data, NULL, &err);
 	/* Without the lock, because WARN() prints. (G4) */
-	if (WARN(existed, "shadow variable <%p, %#lx> already exists\n", obj, id))
+	if (WARN(data && err, "shadow variable <%p, %#lx> already exists\n", obj, id))
 		return NULL;
 
 	return data;
@@ -446,9 +343,9 @@ EXPORT_SYMBOL_GPL(klp_shadow_alloc);
 void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
 			      klp_shadow_ctor_t ctor, void *ctor_data)
 {
-	bool existed;
+	int err;
 
-	return __klp_shadow_add(obj, id, size, gfp_flags, ctor, ctor_data, &existed);
+	return __klp_shadow_add(obj, id, size, gfp_flags, ctor, ctor_data, NULL, &err);
 }
 EXPORT_SYMBOL_GPL(klp_shadow_get_or_alloc);
 
@@ -470,7 +367,7 @@ void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 {
 	struct klp_shadow *shadow;
 	unsigned long flags;
-	HLIST_HEAD(removed);
+	LLIST_HEAD(removed);
 
 	/*
 	 * Most parents have none. Without the lock this must not miss a variable that
@@ -490,10 +387,10 @@ void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 	spin_lock_irqsave(&klp_shadow_lock, flags);
 	shadow = klp_shadow_find(obj, id);
 	if (shadow)
-		klp_shadow_remove(shadow, dtor, false, &removed);
+		klp_shadow_remove(shadow, dtor, NULL, &removed);
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
 
-	klp_shadow_reclaim_list(&removed, NULL);
+	klp_shadow_reclaim_list(&removed);
 }
 EXPORT_SYMBOL_GPL(klp_shadow_free);
 
@@ -540,7 +437,7 @@ int klp_shadow_move(void *from, void *to, unsigned long id, gfp_t gfp_flags)
 {
 	struct klp_shadow *alias, *entry, *shadow;
 	unsigned long flags;
-	HLIST_HEAD(removed);
+	LLIST_HEAD(removed);
 	int err = 0;
 
 	if (klp_shadow_absent(from, id))
@@ -575,16 +472,8 @@ int klp_shadow_move(void *from, void *to, unsigned long id, gfp_t gfp_flags)
 
 	if (err)
 		klp_shadow_alias_remove(alias, &removed);
-	klp_shadow_reclaim_list(&removed, NULL);
+	klp_shadow_reclaim_list(&removed);
 
 	return err;
 }
 EXPORT_SYMBOL_GPL(klp_shadow_move);
-
-static int __init klp_shadow_init(void)
-{
-	klp_shadow_release_wq = alloc_ordered_workqueue("klp_shadow_release", 0);
-
-	return klp_shadow_release_wq ? 0 : -ENOMEM;
-}
-core_initcall(klp_shadow_init);

@@ -12,7 +12,6 @@
 #include <linux/types.h>
 
 struct module;
-struct workqueue_struct;
 
 /**
  * struct klp_shadow_state - the lock, and the counters it guards
@@ -47,9 +46,6 @@ extern struct klp_shadow_state klp_shadow_state;
 
 #define klp_shadow_lock		klp_shadow_state.lock
 
-/* Release callbacks run here; NULL if it could not be allocated at boot. */
-extern struct workqueue_struct *klp_shadow_release_wq;
-
 /* Number of variables handled in one section with the lock held. */
 #define KLP_SHADOW_BATCH	32
 
@@ -57,14 +53,11 @@ extern struct workqueue_struct *klp_shadow_release_wq;
  * struct klp_shadow - a shadow variable, or an alias of one
  * @node:	link in the table; readers follow it under RCU, written with
  *		klp_shadow_lock held; unhashed if an alias has replaced it
- * @id_link:	link in the list of the id, guarded by klp_shadow_lock; after removal
- *		in a list of the remover
+ * @id_link:	link in the list of the id, guarded by klp_shadow_lock
  * @rcu:	for kfree_rcu() after removal
- * @reclaim:	link in a lockless list after removal
- * @release:	release callback of a variable in such a list
- * @next_waiting:	next variable waiting for conversion; belongs to the converter
- * @wait:	a &enum klp_shadow_wait while waiting, guarded by klp_shadow_lock
- * @target:	variable that an alias leads to; written with klp_shadow_lock held
+ * @reclaim:	link in a list after removal
+ * @type:	its release callback is pending after removal, or NULL
+ * @target:	variable that an alias leads to; constant once the alias is linked
  * @parent:	parent of an alias; constant
  * @obj:	parent, never dereferenced; KLP_SHADOW_ALIAS in an alias
  * @id:		identifier; constant
@@ -79,11 +72,7 @@ struct klp_shadow {
 		struct rcu_head rcu;
 		struct {
 			struct llist_node reclaim;
-			klp_shadow_release_t release;
-		};
-		struct {
-			struct klp_shadow *next_waiting;
-			unsigned long wait;
+			struct klp_shadow_type *type;
 		};
 		struct {
 			struct klp_shadow *target;
@@ -112,33 +101,48 @@ struct klp_shadow_iter {
 	char pos[KLP_SHADOW_SLOTS][sizeof(struct klp_shadow)] __aligned(8);
 };
 
-/* Values of klp_shadow.wait; no list link is equal to one of them. */
-enum klp_shadow_wait {
-	KLP_SHADOW_WAITS = 1,
-	KLP_SHADOW_DROPPED,
-	KLP_SHADOW_DROPPED_RELEASE,
-};
-
-static inline bool klp_shadow_waits(const struct klp_shadow *shadow)
-{
-	return shadow->wait == KLP_SHADOW_WAITS;
-}
-
 void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
-		     klp_shadow_ctor_t ctor, void *ctor_data, bool *existed);
-void klp_shadow_link_id(struct klp_shadow *shadow) __must_hold(&klp_shadow_lock);
+		     klp_shadow_ctor_t ctor, void *ctor_data, struct klp_shadow_type *type,
+		     int *err);
 void klp_shadow_link(struct klp_shadow *shadow) __must_hold(&klp_shadow_lock);
-void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor, bool release,
-		       struct hlist_head *removed)
+void klp_shadow_unlink(struct klp_shadow *shadow, struct llist_head *removed)
+	__must_hold(&klp_shadow_lock);
+void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor,
+		       struct klp_shadow_type *type, struct llist_head *removed)
 	__must_hold(&klp_shadow_lock);
 
 struct klp_shadow *klp_shadow_iter_next(struct klp_shadow_iter *iter, unsigned int *budget)
 	__must_hold(&klp_shadow_lock);
 bool klp_shadow_free_batch(struct klp_shadow_iter *iter, klp_shadow_dtor_t dtor,
-			   klp_shadow_release_t release);
+			   struct klp_shadow_type *type);
 
-void klp_shadow_reclaim(struct klp_shadow *shadow, klp_shadow_release_t release);
-void klp_shadow_reclaim_list(struct hlist_head *removed, klp_shadow_release_t release);
-bool klp_shadow_release_all(struct module *mod);
+void klp_shadow_drop(struct klp_shadow *shadow, klp_shadow_dtor_t dtor,
+		     struct klp_shadow_type *type, struct llist_head *removed)
+	__must_hold(&klp_shadow_lock);
+void klp_shadow_reclaim(struct klp_shadow *shadow);
+void klp_shadow_reclaim_list(struct llist_head *removed);
+void klp_shadow_drain(struct module *mod);
+
+#ifdef CONFIG_KLP_SHADOW_TYPES
+bool klp_shadow_may_add(void *obj, struct klp_shadow_type *type) __must_hold(&klp_shadow_lock);
+struct module *klp_shadow_type_module(const struct klp_shadow_type *type);
+bool klp_shadow_type_uses(const struct klp_shadow_type *type, const struct module *mod);
+#else
+static inline bool klp_shadow_may_add(void *obj, struct klp_shadow_type *type)
+{
+	return true;
+}
+
+static inline struct module *klp_shadow_type_module(const struct klp_shadow_type *type)
+{
+	return NULL;
+}
+
+static inline bool klp_shadow_type_uses(const struct klp_shadow_type *type,
+					const struct module *mod)
+{
+	return true;
+}
+#endif
 
 #endif /* _LIVEPATCH_SHADOW_H */

@@ -923,7 +923,7 @@ static void g6_looks_before_it_locks(struct kunit *test)
 		quiet_task = current;
 		klp_shadow_free(&parents[0], ID, note_dtor);
 		free_locks = locked;
-		klp_shadow_type_free(&parents[0], &type);
+		__klp_shadow_type_free(&parents[0], &type);
 		type_locks = locked;
 		err = klp_shadow_move(&parents[0], &parents[1], ID, GFP_KERNEL);
 		move_locks = locked;
@@ -1824,78 +1824,6 @@ static void table_collisions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, wrong, 0U);
 }
 
-/* Each variable of a chain is replaced: lookups find the new one, and the others. */
-static void table_replace(struct kunit *test)
-{
-	struct klp_shadow *old[3], *new[3];
-	unsigned int i, k, wrong = 0;
-	unsigned long parent;
-
-	KUNIT_ASSERT_TRUE(test, chains_become(FIRST));
-	for (i = 0, parent = 0; i < ARRAY_SIZE(old); parent++) {
-		void *data;
-
-		if (chain_of(&klp_shadow_first, parent, ID) != chain_of(&klp_shadow_first, 0, ID))
-			continue;
-		data = klp_shadow_alloc((void *)parent, ID, 8, GFP_KERNEL, NULL, NULL);
-		KUNIT_ASSERT_NOT_NULL(test, data);
-		old[i] = container_of(data, struct klp_shadow, data);
-		new[i] = kunit_kzalloc(test, sizeof(*new[i]) + 8, GFP_KERNEL);
-		KUNIT_ASSERT_NOT_NULL(test, new[i]);
-		new[i]->obj = old[i]->obj;
-		new[i]->id = ID;
-		i++;
-	}
-	spin_lock_irq(&klp_shadow_lock);
-	for (i = 0; i < ARRAY_SIZE(old); i++) {
-		struct hlist_nulls_node *next = old[i]->node.next;
-
-		klp_shadow_table_replace(old[i], new[i]);
-		/* A lookup may visit it. */
-		wrong += old[i]->node.next != next || new[i]->node.next != next;
-		wrong += !hlist_nulls_unhashed(&old[i]->node);
-		for (k = 0; k < ARRAY_SIZE(old); k++)
-			wrong += klp_shadow_find(old[k]->obj, ID) != (k <= i ? new[k] : old[k]);
-	}
-	/* And back: the old ones are in the list of their id. */
-	for (i = 0; i < ARRAY_SIZE(old); i++)
-		klp_shadow_table_replace(new[i], old[i]);
-	spin_unlock_irq(&klp_shadow_lock);
-	KUNIT_EXPECT_EQ(test, wrong, 0U);
-	klp_shadow_free_all(ID, NULL);
-	/* Lookups may visit the new ones until then. */
-	synchronize_rcu();
-}
-
-/* The same with a moved variable: its alias leads to the new one. */
-static void table_replace_moved(struct kunit *test)
-{
-	void *data = klp_shadow_alloc(&parents[0], ID, 8, GFP_KERNEL, NULL, NULL);
-	struct klp_shadow *new = kunit_kzalloc(test, sizeof(*new) + 8, GFP_KERNEL);
-	struct klp_shadow *entry, *found, *again;
-
-	KUNIT_ASSERT_NOT_NULL(test, data);
-	KUNIT_ASSERT_NOT_NULL(test, new);
-	KUNIT_ASSERT_EQ(test, klp_shadow_move(&parents[0], &parents[1], ID, GFP_KERNEL), 0);
-	entry = entry_of(data);
-	new->obj = &parents[1];
-	new->id = ID;
-	spin_lock_irq(&klp_shadow_lock);
-	klp_shadow_table_replace(container_of(data, struct klp_shadow, data), new);
-	found = klp_shadow_find(&parents[1], ID);
-	again = klp_shadow_table_entry(new);
-	/* And back: the old one is in the list of its id. */
-	klp_shadow_table_replace(new, container_of(data, struct klp_shadow, data));
-	spin_unlock_irq(&klp_shadow_lock);
-	KUNIT_EXPECT_PTR_EQ(test, found, new);
-	KUNIT_EXPECT_PTR_EQ(test, again, entry);
-	KUNIT_EXPECT_EQ(test, aliases(), 1UL);
-	KUNIT_EXPECT_TRUE(test, next_is_first());
-	KUNIT_EXPECT_PTR_EQ(test, klp_shadow_get(&parents[1], ID), data);
-	/* Lookups may visit the new one until then. */
-	synchronize_rcu();
-}
-
 typedef void (*nth_fn)(unsigned long n, unsigned long arg, unsigned long *parent,
 		       unsigned long *id);
 
@@ -2329,8 +2257,6 @@ static struct kunit_case klp_shadow_cases[] = {
 	KUNIT_CASE(g13_aliases_set_next),
 	KUNIT_CASE(g13_aliases_with_a_larger_table),
 	KUNIT_CASE(table_collisions),
-	KUNIT_CASE(table_replace),
-	KUNIT_CASE(table_replace_moved),
 	KUNIT_CASE(table_first_spreads_strides),
 	KUNIT_CASE(table_large_spreads_strides),
 	KUNIT_CASE(table_grows_and_shrinks),

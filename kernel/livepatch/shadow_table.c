@@ -197,7 +197,7 @@ void *klp_shadow_lookup_slow(void *obj, unsigned long id)
 
 	entry = klp_shadow_find_entry(obj, id);
 	if (entry && READ_ONCE(entry->obj) == KLP_SHADOW_ALIAS)
-		entry = READ_ONCE(entry->target);
+		entry = entry->target;
 
 	return entry ? entry->data : NULL;
 }
@@ -315,32 +315,6 @@ void klp_shadow_table_del(struct klp_shadow *entry)
 	if (entry->obj == KLP_SHADOW_ALIAS)
 		klp_shadow_count_aliases(-1);
 	klp_shadow_count_entries(-1);
-}
-
-/* Replace a variable with another one of the same pair: lookups find one of them. */
-void klp_shadow_table_replace(struct klp_shadow *old, struct klp_shadow *new)
-{
-	struct klp_shadow *entry = klp_shadow_table_entry(old);
-	struct hlist_nulls_node **pprev = old->node.pprev, *next = old->node.next;
-
-	lockdep_assert_held(&klp_shadow_lock);
-
-	/*
-	 * The alias stays: if it were the last one and klp_shadow_first.next were
-	 * cleared, a lookup that has skipped it would return NULL.
-	 */
-	if (entry != old) {
-		/* Pairs with READ_ONCE() in klp_shadow_lookup_slow(). */
-		smp_store_release(&entry->target, new);
-		return;
-	}
-	new->node.next = next;
-	new->node.pprev = pprev;
-	/* As in klp_shadow_table_add(), but in the middle of a chain. [add+get] */
-	smp_store_release(pprev, &new->node);
-	if (!is_a_nulls(next))
-		WRITE_ONCE(next->pprev, &new->node.next);
-	WRITE_ONCE(old->node.pprev, NULL);
 }
 
 /* === Resizing === */

@@ -8,6 +8,7 @@
 
 #include <linux/hash.h>
 #include <linux/lockdep.h>
+#include <linux/rculist.h>
 #include <linux/rculist_nulls.h>
 
 #include "shadow.h"
@@ -115,8 +116,6 @@ struct klp_shadow *klp_shadow_table_entry(struct klp_shadow *shadow)
 	__must_hold(&klp_shadow_lock);
 void klp_shadow_table_add(struct klp_shadow *entry) __must_hold(&klp_shadow_lock);
 void klp_shadow_table_del(struct klp_shadow *entry) __must_hold(&klp_shadow_lock);
-void klp_shadow_table_replace(struct klp_shadow *old, struct klp_shadow *new)
-	__must_hold(&klp_shadow_lock);
 void klp_shadow_table_queue_resize(void);
 struct hlist_nulls_head *klp_shadow_chain(struct klp_shadow_table *table, void *obj,
 					  unsigned long id);

@@ -1,49 +1,77 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Declarations and who has made them, for the files of the store and its tests. */
+/* Shadow types and the livepatches that have them, for the files of the store and its tests. */
 #ifndef _LIVEPATCH_SHADOW_TYPE_H
 #define _LIVEPATCH_SHADOW_TYPE_H
 
 #include <linux/list.h>
-#include <linux/mutex.h>
-#include <linux/workqueue.h>
+#include <linux/llist.h>
 
 #include "shadow.h"
 
 struct module;
 
-/*
- * Guards klp_shadow_users, and is held while variables come and go with those who
- * declare them. Taken inside klp_mutex; klp_shadow_lock is taken inside it.
- */
-extern struct mutex klp_shadow_users_lock;
-
-/* Those that have not been given up, in the order of their enabling. */
-extern struct list_head klp_shadow_users;
-
 /**
- * struct klp_shadow_user - a livepatch that declares shadow variables
- * @list:	in klp_shadow_users, later among those that were given up
- * @key:	tells it from others: one that fails may be of the same module
- * @mod:	its module
- * @types:	its declarations
- * @nr_types:	how many
- * @forced:	was given up by force: may be in use for ever
- * @put:	gives @mod back when nothing waits for a releasing function of its any
- *		more
+ * struct klp_shadow_patch - a livepatch that has shadow types
+ * @list:	link in klp_shadow_patches
+ * @key:	tells patches apart: a module that fails to enable one may try again
+ * @mod:	module of the livepatch; constant
+ * @types:	its types, an array in @mod; constant
+ * @nr_types:	number of @types; constant
+ * @replace:	it replaces all that were registered before; guarded by klp_shadow_lock
+ * @seq:	order of registering; guarded by klp_shadow_lock
+ * @registered:	its variables have not been freed; written with klp_shadow_lock and
+ *		klp_shadow_patches_lock held
+ * @leaving:	unregistered, and its variables are to be freed; guarded by klp_shadow_lock
+ * @forced:	a transition away from it was forced; guarded by klp_shadow_lock
+ * @before:	tasks run it that have not changed over in the transition, if any;
+ *		guarded by klp_shadow_lock
+ * @after:	tasks run it that have changed over; guarded by klp_shadow_lock
+ * @settled:	all tasks have run it; guarded by klp_shadow_lock
+ * @hidden:	variables that were removed while tasks may have had pointers to them,
+ *		freed when the patch is unregistered; guarded by klp_shadow_patches_lock
  */
-struct klp_shadow_user {
+struct klp_shadow_patch {
 	struct list_head list;
 	const void *key;
 	struct module *mod;
 	struct klp_shadow_type *types;
 	unsigned int nr_types;
+	unsigned long seq;
+	bool replace;
+	bool registered;
+	bool leaving;
 	bool forced;
-	struct work_struct put;
+	bool before;
+	bool after;
+	bool settled;
+	struct llist_head hidden;
 };
 
-int klp_shadow_user_enable(const void *key, struct module *mod, struct klp_shadow_type *types,
-			   unsigned int nr_types, bool replace);
-void klp_shadow_user_give_up(const void *key, bool forced);
-void klp_shadow_owner_gone(struct module *mod);
+/* Written with klp_shadow_patches_lock and klp_shadow_lock held. */
+extern struct list_head klp_shadow_patches;
+
+#define klp_shadow_for_each_type(type, patch) \
+	for ((type) = (patch)->types; (type) < (patch)->types + (patch)->nr_types; (type)++)
+
+struct klp_shadow_conversion {
+	unsigned long done;	/* variables converted */
+	unsigned long failed;	/* variables freed instead */
+	int err;		/* of the first that failed */
+};
+
+bool klp_shadow_converts(const struct klp_shadow_type *type, unsigned long id);
+bool klp_shadow_linked(const struct klp_shadow_type *type, const struct klp_shadow_type *other)
+	__must_hold(&klp_shadow_lock);
+void klp_shadow_type_free_all(struct klp_shadow_type *type);
+void klp_shadow_convert(struct klp_shadow_type *from, struct klp_shadow_type *to,
+			struct klp_shadow_conversion *result);
+
+int klp_shadow_register(const void *key, struct module *mod, struct klp_shadow_type *types,
+			unsigned int nr_types, bool replace);
+void klp_shadow_transition(const void *key, bool replace, bool patching);
+void klp_shadow_complete(bool patching);
+void klp_shadow_unregister(const void *key, bool forced);
+void klp_shadow_flush(void);
+void klp_shadow_module_going(struct module *mod);
 
 #endif /* _LIVEPATCH_SHADOW_TYPE_H */

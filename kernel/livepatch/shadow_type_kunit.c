@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * KUnit test of declared shadow variables and of moving them: G13 ... G16 of
+ * KUnit test of shadow types and of moving variables: G13 ... G17 of
  * Documentation/livepatch/shadow-vars.rst.
  *
- * The livepatches are imaginary: modules without code, which are enabled and given
- * up as the livepatch core does it. Real ones are in
- * tools/testing/selftests/livepatch/test-shadow-lifetimes.sh.
+ * The livepatches are imaginary: modules without code, which are registered, changed over
+ * to and unregistered as the livepatch core does it. Real ones are in
+ * tools/testing/selftests/livepatch/test-shadow-lifetimes.sh. Random sequences of the
+ * same steps are in shadow_model_kunit.c.
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
@@ -16,6 +17,7 @@
 #include <linux/module.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <trace/events/kmem.h>
@@ -24,7 +26,10 @@
 #include "shadow_type.h"
 
 #define ID		0x5d800000UL
-#define ID_SHARED	0x5d800001UL
+#define ID_LARGE	0x5d800001UL
+#define ID_LATEST	0x5d800002UL
+#define ID_SHARED	0x5d800003UL
+#define ID_SHARED_2	0x5d800004UL
 #define MANY		100
 
 #define HEADER		offsetof(struct klp_shadow, data)
@@ -49,8 +54,6 @@ static struct {
 	unsigned int wrong;
 	unsigned int fail;	/* conversions of multiples fail; none if 0 */
 	int err;		/* of the constructor of shared state */
-	struct klp_shadow_type *none;	/* its accessors find nothing */
-	bool looking;		/* slow_lookup() */
 } calls;
 
 static void note_dtor(void *obj, void *shadow_data)
@@ -58,7 +61,6 @@ static void note_dtor(void *obj, void *shadow_data)
 	struct small *small = shadow_data;
 
 	calls.wrong += obj != &parents[small->n] || !irqs_disabled();
-	calls.wrong += calls.none && klp_shadow_type_get(&parents[1], calls.none);
 	calls.dtors++;
 }
 
@@ -79,37 +81,36 @@ static void note_release(void *obj, void *shadow_data)
 	calls.releases++;
 }
 
-/* Comes so late that its livepatch was given up. Looks for what is not its own, and frees. */
+/* A release callback that sleeps until the test completes @late. */
 static DECLARE_COMPLETION(late);
 
 static void late_release(void *obj, void *shadow_data)
 {
 	wait_for_completion(&late);
-	calls.wrong += !!klp_shadow_type_get(&parents[1], calls.none);
-	klp_shadow_type_free(&parents[1], calls.none);
 	calls.releases++;
 }
 
-/* Until complete_all(&late). */
-static void release_late(struct klp_shadow_type *type)
-{
-	type->release = late_release;
-	calls.none = type;
-	reinit_completion(&late);
-}
-
-static int grow(void *obj, void *shadow_data, void *old_data, size_t old_size)
+static int grow(void *obj, void *shadow_data, void *old_data, unsigned long old_id)
 {
 	struct large *large = shadow_data;
 	struct small *small = old_data;
 
-	calls.wrong += old_size != sizeof(*small) || obj != &parents[small->n] ||
-		       large->n || large->twice || READ_ONCE(calls.looking);
+	calls.wrong += (old_id != ID && old_id != ID_LARGE) || obj != &parents[small->n] ||
+		       large->n || large->twice || !irqs_disabled();
 	large->n = small->n;
 	large->twice = 2 * small->n;
 	calls.converts++;
 
-	return calls.fail && small->n % calls.fail == 0 ? -ERANGE : 0;
+	return calls.fail && small->n % calls.fail == 0 ? -EEXIST : 0;
+}
+
+static int grow_shared(void *obj, void *shadow_data, void *old_data, unsigned long old_id)
+{
+	calls.wrong += old_id != ID_SHARED || obj;
+	calls.converts++;
+	*(unsigned long *)shadow_data = *(unsigned long *)old_data;
+
+	return calls.fail ? -ERANGE : 0;
 }
 
 static int note_shared(void *obj, void *shadow_data, void *ctor_data)
@@ -119,59 +120,74 @@ static int note_shared(void *obj, void *shadow_data, void *ctor_data)
 	return calls.err;
 }
 
-static struct module mod_a = { .name = "a", .state = MODULE_STATE_LIVE };
-static struct module mod_b = { .name = "b", .state = MODULE_STATE_LIVE };
-static struct module mod_owner = { .name = "owner", .state = MODULE_STATE_LIVE };
-static struct module mod_other = { .name = "other", .state = MODULE_STATE_LIVE };
+#define MODULE(_name)	{ .name = _name, .state = MODULE_STATE_LIVE }
 
-#define SMALL(_name)	{ .name = _name, .id = ID, .size = sizeof(struct small),	\
-			  .dtor = note_dtor, .release = note_release, .owner = "owner" }
-#define LARGE(_name)	{ .name = _name, .id = ID, .size = sizeof(struct large),	\
-			  .dtor = note_large_dtor, .convert = grow, .owner = "owner" }
-#define SHARED(_name)	{ .name = _name, .id = ID_SHARED, .size = sizeof(struct large),	\
-			  .shared = true, .ctor = note_shared }
+static struct module mod_a = MODULE("a");
+static struct module mod_b = MODULE("b");
+static struct module mod_c = MODULE("c");
+static struct module mod_owner = MODULE("own_er");
+static struct module mod_other = MODULE("other");
+static struct module *const mods[] = { &mod_a, &mod_b, &mod_c, &mod_owner, &mod_other };
+
+/* The name of the parents' module as file names have it. */
+#define TYPE(_name, _id, _type, ...)	{ .abi = KLP_SHADOW_ABI, .name = _name, .id = _id,	\
+					  .size = sizeof(_type), ##__VA_ARGS__ }
+#define SMALL()		TYPE("var", ID, struct small, .dtor = note_dtor,			\
+			     .release = note_release, .parent_module = "own-er")
+#define LARGE()		TYPE("var", ID_LARGE, struct large, .dtor = note_large_dtor,		\
+			     .parent_module = "own_er", KLP_SHADOW_CONVERT(grow, ID))
+#define LATEST()	TYPE("var", ID_LATEST, struct large, .dtor = note_large_dtor,		\
+			     .parent_module = "own_er", KLP_SHADOW_CONVERT(grow, ID_LARGE, ID))
+#define SHARED()	TYPE("state", ID_SHARED, struct small, .shared = true, .ctor = note_shared)
+#define SHARED_2()	TYPE("state", ID_SHARED_2, struct large, .shared = true,		\
+			     .ctor = note_shared, KLP_SHADOW_CONVERT(grow_shared, ID_SHARED))
+
+/* The steps of the livepatch core. A patch has its module as the key. */
+
+static int begin_types(struct module *mod, struct klp_shadow_type *types, unsigned int n,
+		       bool replace)
+{
+	int err = klp_shadow_register(mod, mod, types, n, replace);
+
+	if (!err)
+		klp_shadow_transition(mod, replace, true);
+
+	return err;
+}
+
+static int begin(struct module *mod, struct klp_shadow_type *type, bool replace)
+{
+	return begin_types(mod, type, 1, replace);
+}
 
 static int enable(struct module *mod, struct klp_shadow_type *type, bool replace)
 {
-	return klp_shadow_user_enable(mod, mod, type, 1, replace);
+	int err = begin(mod, type, replace);
+
+	if (!err)
+		klp_shadow_complete(true);
+
+	return err;
 }
 
-/* The livepatch core's reference, which the put of the user comes on top of. */
-static void give_up(struct module *mod, bool forced)
+static void leave(struct module *mod)
 {
-	klp_shadow_user_give_up(mod, forced);
-	flush_workqueue(klp_shadow_release_wq);
+	klp_shadow_unregister(mod, false);
+	klp_shadow_flush();
 }
 
-/* The same, but what it has to release is not over yet. */
-static void give_up_early(struct module *mod)
+static void disable(struct module *mod)
 {
-	klp_shadow_user_give_up(mod, false);
+	klp_shadow_transition(mod, false, false);
+	klp_shadow_complete(false);
+	leave(mod);
 }
 
-/* A lookup that takes its time, in a thread of its own. */
-static DECLARE_COMPLETION(looked);
-
-static int slow_lookup(void *unused)
+static void reverse_to_unpatched(struct module *mod)
 {
-	rcu_read_lock();
-	complete(&looked);
-	mdelay(50);
-	WRITE_ONCE(calls.looking, false);
-	rcu_read_unlock();
-
-	return 0;
-}
-
-static bool look_slowly(void)
-{
-	reinit_completion(&looked);
-	WRITE_ONCE(calls.looking, true);
-	if (IS_ERR(kthread_run(slow_lookup, NULL, "slow_lookup")))
-		return false;
-	wait_for_completion(&looked);
-
-	return true;
+	klp_shadow_transition(mod, true, false);
+	klp_shadow_complete(false);
+	leave(mod);
 }
 
 static unsigned int add(struct klp_shadow_type *type, unsigned int n)
@@ -179,23 +195,37 @@ static unsigned int add(struct klp_shadow_type *type, unsigned int n)
 	unsigned int i, added = 0;
 
 	for (i = 0; i < n; i++) {
-		struct small *small = klp_shadow_type_alloc(&parents[i], type, GFP_KERNEL, NULL);
+		struct large *data = __klp_shadow_type_alloc(&parents[i], type, GFP_KERNEL, NULL);
 
-		if (small)
-			small->n = i;
-		added += !!small;
+		if (data)
+			data->n = i;
+		if (data && type->size == sizeof(*data))
+			data->twice = 2 * i;
+		added += !!data;
 	}
 
 	return added;
 }
 
-/* How many there are, whatever their size. */
-static unsigned int count(void)
+static bool add_one(struct klp_shadow_type *type, unsigned int i)
+{
+	struct large *data = __klp_shadow_type_get_or_alloc(&parents[i], type, GFP_KERNEL, NULL);
+
+	if (data)
+		data->n = i;
+	if (data && type->size == sizeof(*data))
+		data->twice = 2 * i;
+
+	return data;
+}
+
+/* How many there are of an id, whether they can be found by a type or not. */
+static unsigned int count_id(unsigned long id)
 {
 	unsigned int i, there = 0;
 
-	for (i = 0; i < MANY; i++) {
-		struct small *small = klp_shadow_get(&parents[i], ID);
+	for (i = 0; i <= MANY; i++) {
+		struct small *small = klp_shadow_get(&parents[i], id);
 
 		there += small && small->n == i;
 	}
@@ -203,15 +233,14 @@ static unsigned int count(void)
 	return there;
 }
 
-static bool has_users(void)
+static unsigned int count(struct klp_shadow_type *type)
 {
-	bool has;
+	unsigned int i, there = 0;
 
-	mutex_lock(&klp_shadow_users_lock);
-	has = !list_empty(&klp_shadow_users);
-	mutex_unlock(&klp_shadow_users_lock);
+	for (i = 0; i <= MANY; i++)
+		there += !!__klp_shadow_type_get(&parents[i], type);
 
-	return has;
+	return there;
 }
 
 /* === G13, moving === */
@@ -265,584 +294,966 @@ static void g13_free_all_takes_moved_ones(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, klp_shadow_get(&parents[1], ID));
 }
 
-/* === G14, releasing === */
+/* === G14, release callbacks === */
 
 static void g14_release_comes_later(struct kunit *test)
 {
-	struct klp_shadow_type type = SMALL("var");
+	static struct klp_shadow_type type = SMALL();
 	unsigned int released;
 
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &type, true), 0);
 	KUNIT_ASSERT_EQ(test, add(&type, 3), 3U);
 	/* Meanwhile no grace period ends. */
 	rcu_read_lock();
-	klp_shadow_type_free(&parents[1], &type);
-	klp_shadow_type_free(&parents[1], &type);
+	__klp_shadow_type_free(&parents[1], &type);
+	__klp_shadow_type_free(&parents[1], &type);
 	released = calls.releases;
 	rcu_read_unlock();
 	KUNIT_EXPECT_EQ(test, calls.dtors, 1U);
 	KUNIT_EXPECT_EQ(test, released, 0U);
-	KUNIT_EXPECT_NULL(test, klp_shadow_type_get(&parents[1], &type));
-	klp_shadow_release_all(NULL);
+	KUNIT_EXPECT_NULL(test, __klp_shadow_type_get(&parents[1], &type));
+	klp_shadow_drain(NULL);
 	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
 
 	/* By itself as well. */
-	klp_shadow_type_free(&parents[2], &type);
+	__klp_shadow_type_free(&parents[2], &type);
 	for (int i = 0; i < 1000 && calls.releases < 2; i++)
 		msleep(20);
 	KUNIT_EXPECT_EQ(test, calls.releases, 2U);
+	disable(&mod_a);
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
-static void g14_plain_calls_release_nothing(struct kunit *test)
+static void g14_id_based_calls_release_nothing(struct kunit *test)
 {
-	struct klp_shadow_type type = SMALL("var");
+	static struct klp_shadow_type type = SMALL();
 
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &type, true), 0);
 	KUNIT_ASSERT_EQ(test, add(&type, 2), 2U);
 	klp_shadow_free(&parents[0], ID, NULL);
 	klp_shadow_free_all(ID, NULL);
-	klp_shadow_release_all(NULL);
+	klp_shadow_drain(NULL);
 	KUNIT_EXPECT_EQ(test, calls.dtors, 0U);
 	KUNIT_EXPECT_EQ(test, calls.releases, 0U);
+	disable(&mod_a);
+}
+
+static void g14_free_all_releases_each(struct kunit *test)
+{
+	static struct klp_shadow_type type = SMALL();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &type, true), 0);
+	KUNIT_ASSERT_EQ(test, add(&type, MANY), (unsigned int)MANY);
+	__klp_shadow_type_free_all(&type);
+	KUNIT_EXPECT_EQ(test, count(&type), 0U);
+	klp_shadow_drain(NULL);
+	KUNIT_EXPECT_EQ(test, calls.dtors, (unsigned int)MANY);
+	KUNIT_EXPECT_EQ(test, calls.releases, (unsigned int)MANY);
+	disable(&mod_a);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+/* The module of the callback stays, until the last one has returned. */
+static void g14_pending_holds_the_module(struct kunit *test)
+{
+	static struct klp_shadow_type type = SMALL();
+	int refs = module_refcount(&mod_a);
+
+	type.release = late_release;
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &type, true), 0);
+	KUNIT_ASSERT_EQ(test, add(&type, 3), 3U);
+	disable(&mod_a);
+	KUNIT_EXPECT_EQ(test, module_refcount(&mod_a), refs + 3);
+	complete_all(&late);
+	klp_shadow_drain(NULL);
+	KUNIT_EXPECT_EQ(test, calls.releases, 3U);
+	KUNIT_EXPECT_EQ(test, module_refcount(&mod_a), refs);
+}
+
+static int go_away(void *mod)
+{
+	klp_shadow_module_going(mod);
+
+	return 0;
+}
+
+/* Callbacks of objects of a module that goes have returned; others are not waited for. */
+static void g14_parents_module_waits(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), c = SMALL();
+	int refs = module_refcount(&mod_a);
+
+	a.release = late_release;
+	c.id = ID_LATEST;
+	c.parent_module = NULL;
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
+	KUNIT_ASSERT_EQ(test, enable(&mod_c, &c, false), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, 2), 2U);
+	/* The one of another's objects sleeps first. */
+	c.release = late_release;
+	a.release = note_release;
+	KUNIT_ASSERT_EQ(test, add(&c, 1), 1U);
+	__klp_shadow_type_free(&parents[0], &c);
+	msleep(50);
+	klp_shadow_module_going(&mod_owner);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 3U);
+	KUNIT_EXPECT_EQ(test, calls.releases, 2U);
+	KUNIT_EXPECT_EQ(test, count(&a), 0U);
+	KUNIT_EXPECT_EQ(test, module_refcount(&mod_a), refs);
+	complete_all(&late);
+	disable(&mod_c);
+	disable(&mod_a);
+	klp_shadow_drain(NULL);
+	KUNIT_EXPECT_EQ(test, calls.releases, 3U);
+}
+
+/* One whose callback runs already. */
+static void g14_going_waits_for_a_running_one(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL();
+	struct task_struct *task;
+	unsigned int released;
+
+	a.release = late_release;
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, 1), 1U);
+	__klp_shadow_type_free(&parents[0], &a);
+	msleep(50);
+	task = kthread_create(go_away, &mod_owner, "go_away");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+	wake_up_process(task);
+	msleep(50);
+	released = calls.releases;
+	KUNIT_EXPECT_EQ(test, READ_ONCE(task->exit_state), 0);
+	complete_all(&late);
+	kthread_stop(task);
+	put_task_struct(task);
+	KUNIT_EXPECT_EQ(test, released, 0U);
+	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
+	disable(&mod_a);
 }
 
 /* === G15, lifetimes === */
 
 static void g15_live_with_their_livepatch(struct kunit *test)
 {
-	struct klp_shadow_type type = SMALL("var");
+	static struct klp_shadow_type type = SMALL();
 	int refs = module_refcount(&mod_a);
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &type, true), 0);
 	KUNIT_EXPECT_EQ(test, add(&type, MANY), (unsigned int)MANY);
-	give_up(&mod_a, false);
-	KUNIT_EXPECT_EQ(test, count(), 0U);
+	disable(&mod_a);
+	KUNIT_EXPECT_EQ(test, count_id(ID), 0U);
 	KUNIT_EXPECT_EQ(test, calls.dtors, (unsigned int)MANY);
+	klp_shadow_drain(NULL);
 	KUNIT_EXPECT_EQ(test, calls.releases, (unsigned int)MANY);
 	KUNIT_EXPECT_EQ(test, module_refcount(&mod_a), refs);
-	/* It may be one that declares nothing, or was never enabled. */
-	give_up(&mod_a, false);
+	/* It is idempotent, and a livepatch may have no types. */
+	leave(&mod_a);
+	leave(&mod_b);
 	KUNIT_EXPECT_EQ(test, module_refcount(&mod_a), refs);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
 static void g15_stay_for_the_next(struct kunit *test)
 {
-	struct klp_shadow_type a = SMALL("var"), b = SMALL("var");
+	static struct klp_shadow_type a = SMALL(), b = SMALL();
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_EXPECT_EQ(test, add(&a, MANY), (unsigned int)MANY);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
-	give_up(&mod_a, false);
-	KUNIT_EXPECT_EQ(test, count(), (unsigned int)MANY);
+	leave(&mod_a);
+	KUNIT_EXPECT_EQ(test, count(&b), (unsigned int)MANY);
+	/* What is left of the first one finds nothing, and adds nothing. */
+	KUNIT_EXPECT_EQ(test, count(&a), 0U);
+	KUNIT_EXPECT_FALSE(test, add_one(&a, MANY));
 	KUNIT_EXPECT_EQ(test, calls.dtors, 0U);
-	give_up(&mod_b, false);
-	KUNIT_EXPECT_EQ(test, count(), 0U);
+	disable(&mod_b);
+	KUNIT_EXPECT_EQ(test, count_id(ID), 0U);
+	klp_shadow_drain(NULL);
 	KUNIT_EXPECT_EQ(test, calls.releases, (unsigned int)MANY);
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
-static void g15_undeclared_ids_are_left_alone(struct kunit *test)
+static void g15_other_ids_are_left_alone(struct kunit *test)
 {
-	struct klp_shadow_type type = SHARED("state");
+	static struct klp_shadow_type type = SHARED();
 
 	KUNIT_ASSERT_NOT_NULL(test, klp_shadow_alloc(&parents[0], ID, 8, GFP_KERNEL, NULL, NULL));
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &type, true), 0);
-	give_up(&mod_a, false);
+	disable(&mod_a);
 	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get(&parents[0], ID));
 }
 
 static void g15_moved_ones_go_too(struct kunit *test)
 {
-	struct klp_shadow_type type = SMALL("var");
+	static struct klp_shadow_type type = SMALL();
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &type, true), 0);
 	KUNIT_ASSERT_EQ(test, add(&type, 1), 1U);
-	KUNIT_ASSERT_EQ(test, klp_shadow_move(&parents[0], &parents[MANY], ID, GFP_KERNEL), 0);
-	((struct small *)klp_shadow_type_get(&parents[MANY], &type))->n = MANY;
-	give_up(&mod_a, false);
+	KUNIT_ASSERT_EQ(test, 0, __klp_shadow_type_move(&parents[0], &parents[MANY], &type,
+							GFP_KERNEL));
+	((struct small *)__klp_shadow_type_get(&parents[MANY], &type))->n = MANY;
+	disable(&mod_a);
 	KUNIT_EXPECT_NULL(test, klp_shadow_get(&parents[MANY], ID));
+	klp_shadow_drain(NULL);
 	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
-static void g15_owner_takes_them_along(struct kunit *test)
+static void g15_parents_module_goes(struct kunit *test)
 {
-	struct klp_shadow_type a = SMALL("var"), b = SMALL("var");
+	static struct klp_shadow_type a = SMALL(), b = SMALL();
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, false), 0);
 	KUNIT_EXPECT_EQ(test, add(&a, MANY), (unsigned int)MANY);
-	klp_shadow_owner_gone(&mod_other);
-	KUNIT_EXPECT_EQ(test, count(), (unsigned int)MANY);
-	klp_shadow_owner_gone(&mod_owner);
-	KUNIT_EXPECT_EQ(test, count(), 0U);
+	klp_shadow_module_going(&mod_other);
+	KUNIT_EXPECT_EQ(test, count(&b), (unsigned int)MANY);
+	klp_shadow_module_going(&mod_owner);
+	KUNIT_EXPECT_EQ(test, count(&b), 0U);
 	KUNIT_EXPECT_EQ(test, calls.dtors, (unsigned int)MANY);
-	give_up(&mod_a, false);
-	give_up(&mod_b, false);
 	KUNIT_EXPECT_EQ(test, calls.releases, (unsigned int)MANY);
+	/* It may come back. */
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 3));
+	disable(&mod_a);
+	disable(&mod_b);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
-static void g15_force_gives_nothing_up(struct kunit *test)
+/* Code of a forced livepatch may run for ever; its successor has variables of its own. */
+static void g15_forced_keeps_them(struct kunit *test)
 {
-	struct klp_shadow_type a = SMALL("var"), b = LARGE("var");
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
-	KUNIT_EXPECT_EQ(test, add(&a, MANY), (unsigned int)MANY);
-	give_up(&mod_a, true);
-	KUNIT_EXPECT_EQ(test, count(), (unsigned int)MANY);
-	/* What may be in use for ever is never converted. */
-	KUNIT_EXPECT_EQ(test, enable(&mod_b, &b, true), -EINVAL);
-	give_up(&mod_a, false);
-	KUNIT_EXPECT_EQ(test, count(), 0U);
+	KUNIT_EXPECT_EQ(test, add(&a, 3), 3U);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	klp_shadow_unregister(&mod_a, true);
+	klp_shadow_flush();
+	KUNIT_EXPECT_EQ(test, count(&a), 3U);
+	KUNIT_EXPECT_TRUE(test, add_one(&a, 3));
+	KUNIT_EXPECT_EQ(test, calls.converts, 0U);
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 1));
+	disable(&mod_b);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, 1U);
+	KUNIT_EXPECT_EQ(test, count(&a), 4U);
+	/* Nothing is refused because of it. */
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 1));
+	disable(&mod_b);
+	leave(&mod_a);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
-static void g15_clashes(struct kunit *test)
+/* The enabling was reversed by force: the old livepatch goes on, and can be upgraded. */
+static void g15_reversed_by_force(struct kunit *test)
 {
-	static const struct klp_shadow_type clashes[] = {
-		{ .name = "other", .id = ID, .size = 8, .owner = "owner" },
-		{ .name = "var", .id = ID, .size = 8, .owner = "rewno" },
-		{ .name = "var", .id = ID, .size = 8 },
-		{ .name = "var", .id = ID, .size = 8, .owner = "owner", .shared = true },
-		{ .name = "var", .id = ID, .size = 16, .owner = "owner" },
+	static struct klp_shadow_type a = SMALL(), b = LARGE(), c = LATEST();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
+	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, true), 0);
+	klp_shadow_transition(&mod_b, true, false);
+	klp_shadow_complete(false);
+	klp_shadow_unregister(&mod_b, true);
+	klp_shadow_flush();
+	KUNIT_EXPECT_EQ(test, count(&a), (unsigned int)MANY);
+	KUNIT_ASSERT_EQ(test, enable(&mod_c, &c, true), 0);
+	leave(&mod_a);
+	KUNIT_EXPECT_EQ(test, calls.converts, (unsigned int)MANY);
+	KUNIT_EXPECT_EQ(test, count(&c), (unsigned int)MANY);
+	disable(&mod_c);
+	leave(&mod_b);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, (unsigned int)MANY);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+/* Also against one that was unregistered: what is left of it must not see another layout. */
+static void g15_conflicts(struct kunit *test)
+{
+	static const struct klp_shadow_type conflicts[] = {
+		TYPE("other", ID, struct small, .parent_module = "own_er"),
+		TYPE("var", ID, struct small, .parent_module = "own_e"),
+		TYPE("var", ID, struct small, .parent_module = "own_erx"),
+		TYPE("var", ID, struct small),
+		TYPE("var", ID, struct small, .shared = true),
+		TYPE("var", ID, struct large, .parent_module = "own_er"),
+		TYPE("var", ID_LARGE, struct large, KLP_SHADOW_CONVERT(grow, ID)),
+		TYPE("var", ID_LARGE, struct large, .shared = true, KLP_SHADOW_CONVERT(grow, ID)),
 	};
-	struct klp_shadow_type a = SMALL("var"), twice[] = { SMALL("var"), SMALL("rav") };
-	unsigned int i;
+	static struct klp_shadow_type a = SMALL();
+	unsigned int i, round;
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
-	for (i = 0; i < ARRAY_SIZE(clashes); i++) {
-		struct klp_shadow_type type = clashes[i];
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < ARRAY_SIZE(conflicts); i++) {
+			struct klp_shadow_type type = conflicts[i];
 
-		KUNIT_EXPECT_EQ(test, enable(&mod_b, &type, true), -EINVAL);
-		type.convert = grow;
-		KUNIT_EXPECT_EQ(test, enable(&mod_b, &type, false), -EINVAL);
+			KUNIT_EXPECT_EQ(test, -EINVAL,
+					klp_shadow_register(&mod_b, &mod_b, &type, 1, true));
+		}
+		KUNIT_EXPECT_EQ(test, count(&a), round ? 0U : 3U);
+		if (!round)
+			disable(&mod_a);
 	}
-	give_up(&mod_b, false);
-	KUNIT_EXPECT_EQ(test, count(), 3U);
-	give_up(&mod_a, false);
-	twice[0].shared = true;
-	KUNIT_EXPECT_EQ(test, enable(&mod_b, twice, true), -EINVAL);
-	twice[0].shared = false;
-	twice[0].size = KMALLOC_MAX_SIZE;
-	KUNIT_EXPECT_EQ(test, enable(&mod_b, twice, true), -EINVAL);
-	twice[0].size = sizeof(struct small);
-	KUNIT_EXPECT_EQ(test, klp_shadow_user_enable(&mod_b, &mod_b, twice, 2, true), -EINVAL);
-	KUNIT_EXPECT_FALSE(test, has_users());
+	klp_shadow_module_going(&mod_a);
+	for (i = 0; i < 4; i++) {
+		struct klp_shadow_type type = conflicts[i];
+
+		KUNIT_EXPECT_EQ(test, klp_shadow_register(&mod_b, &mod_b, &type, 1, true), 0);
+		leave(&mod_b);
+		klp_shadow_module_going(&mod_b);
+	}
+}
+
+static void g15_faults(struct kunit *test)
+{
+	static struct klp_shadow_type good = LARGE(), bad;
+	unsigned int i;
+
+	for (i = 0; i < 7; i++) {
+		bad = good;
+		switch (i) {
+		case 0:
+			bad.size = KMALLOC_MAX_SIZE;
+			break;
+		case 1:
+			bad.shared = true;
+			break;
+		case 2:
+			bad.convert = NULL;
+			break;
+		case 3:
+			bad.nr_predecessors = 0;
+			break;
+		case 4:
+			bad.nr_predecessors = KLP_SHADOW_MAX_PREDECESSORS + 1;
+			break;
+		case 5:
+			bad.predecessors[0] = ID_LARGE;
+			break;
+		case 6:
+			bad.size = KMALLOC_MAX_SIZE - HEADER;
+			break;
+		}
+		KUNIT_EXPECT_EQ(test, i < 6 ? -EINVAL : 0,
+				klp_shadow_register(&mod_b, &mod_b, &bad, 1, true));
+	}
+	leave(&mod_b);
+	klp_shadow_module_going(&mod_b);
+}
+
+/* A header that two files include: copies of one type. */
+static void g15_copies_are_one_type(struct kunit *test)
+{
+	static struct klp_shadow_type types[] = { LARGE(), LARGE() };
+	struct klp_shadow_type good = LARGE();
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, begin_types(&mod_a, types, 2, true), 0);
+	klp_shadow_complete(true);
+	KUNIT_EXPECT_TRUE(test, add_one(&types[0], 1));
+	KUNIT_EXPECT_TRUE(test, add_one(&types[1], 2));
+	KUNIT_EXPECT_EQ(test, count(&types[0]), 2U);
+	KUNIT_EXPECT_EQ(test, count(&types[1]), 2U);
+	disable(&mod_a);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, 2U);
+	klp_shadow_module_going(&mod_a);
+
+	for (i = 0; i < 8; i++) {
+		types[1] = good;
+		switch (i) {
+		case 0:
+			types[1].name = "rav";
+			break;
+		case 1:
+			types[1].size++;
+			break;
+		case 2:
+			types[1].ctor = note_shared;
+			break;
+		case 3:
+			types[1].dtor = NULL;
+			break;
+		case 4:
+			types[1].release = note_release;
+			break;
+		case 5:
+			types[1].predecessors[0] = ID_LATEST;
+			break;
+		case 6:
+			types[1].predecessors[1] = ID_LATEST;
+			types[1].nr_predecessors++;
+			break;
+		case 7:
+			types[1].parent_module = NULL;
+			break;
+		}
+		KUNIT_EXPECT_EQ(test, klp_shadow_register(&mod_a, &mod_a, types, 2, true), -EINVAL);
+	}
+}
+
+/* What id-based calls have added becomes the type's, if it is large enough. */
+static void g15_existing_ones(struct kunit *test)
+{
+	static struct klp_shadow_type type = SMALL();
+	struct small *small;
+
+	small = klp_shadow_alloc(&parents[1], ID, sizeof(*small), GFP_KERNEL, NULL, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, small);
+	small->n = 1;
+	KUNIT_ASSERT_NOT_NULL(test, klp_shadow_alloc(&parents[2], ID_LATEST, sizeof(*small),
+						     GFP_KERNEL, NULL, NULL));
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &type, true), 0);
+	KUNIT_EXPECT_PTR_EQ(test, __klp_shadow_type_get(&parents[1], &type), (void *)small);
+	disable(&mod_a);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 1U);
+	klp_shadow_module_going(&mod_a);
+
+	KUNIT_ASSERT_NOT_NULL(test, klp_shadow_alloc(&parents[1], ID, 0, GFP_KERNEL, NULL, NULL));
+	type.size = 512;
+	KUNIT_EXPECT_EQ(test, enable(&mod_a, &type, true), -EINVAL);
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get(&parents[1], ID));
+	/* No iterator is left in the lists. */
+	klp_shadow_free_all(ID, NULL);
+	KUNIT_EXPECT_EQ(test, enable(&mod_a, &type, true), 0);
+	disable(&mod_a);
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get(&parents[2], ID_LATEST));
+	klp_shadow_free(&parents[2], ID_LATEST, NULL);
 }
 
 static void g15_shared_is_handed_on(struct kunit *test)
 {
-	struct klp_shadow_type a = SHARED("state"), b = SHARED("state");
+	static struct klp_shadow_type a = SHARED(), b = SHARED();
 	void *state;
 
-	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
-	state = klp_shadow_type_get(NULL, &a);
+	KUNIT_EXPECT_NULL(test, __klp_shadow_type_get(NULL, &a));
+	/* From before the transition on, until the last one is unregistered. */
+	KUNIT_ASSERT_EQ(test, begin(&mod_a, &a, true), 0);
+	state = __klp_shadow_type_get(NULL, &a);
 	KUNIT_EXPECT_NOT_NULL(test, state);
+	klp_shadow_complete(true);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
-	give_up(&mod_a, false);
-	KUNIT_EXPECT_PTR_EQ(test, klp_shadow_type_get(NULL, &b), state);
+	leave(&mod_a);
+	KUNIT_EXPECT_NULL(test, __klp_shadow_type_get(NULL, &a));
+	KUNIT_EXPECT_PTR_EQ(test, __klp_shadow_type_get(NULL, &b), state);
 	KUNIT_EXPECT_EQ(test, calls.ctors, 1U);
-	give_up(&mod_b, false);
+	klp_shadow_transition(&mod_b, false, false);
+	klp_shadow_complete(false);
+	KUNIT_EXPECT_PTR_EQ(test, __klp_shadow_type_get(NULL, &b), state);
+	leave(&mod_b);
 	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED));
 }
 
-static void g15_shared_cannot_be_built(struct kunit *test)
+/* The constructor's error comes out, and what others have added stays. */
+static void g15_shared_cannot_be_created(struct kunit *test)
 {
-	struct klp_shadow_type types[] = { SHARED("one"), SHARED("two") };
-
-	/* What others have added before stays. */
-	types[1].id = ID;
-	KUNIT_ASSERT_NOT_NULL(test, klp_shadow_alloc(&parents[0], ID, sizeof(struct large),
-						     GFP_KERNEL, NULL, NULL));
-	calls.err = -EIO;
-	KUNIT_EXPECT_EQ(test, klp_shadow_user_enable(&mod_a, &mod_a, types, 2, true), -ENOMEM);
-	flush_workqueue(klp_shadow_release_wq);
-	KUNIT_EXPECT_FALSE(test, has_users());
-	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED));
-	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get(&parents[0], ID));
-}
-
-static void g15_shared_that_was_built_goes(struct kunit *test)
-{
-	struct klp_shadow_type types[] = { SHARED("one"), SHARED("two") };
+	static struct klp_shadow_type types[] = { SHARED(), SHARED(), SHARED() };
 
 	types[0].ctor = NULL;
+	types[0].id = ID_LARGE;
+	types[1].ctor = NULL;
 	types[1].id = ID;
-	calls.err = -EIO;
-	KUNIT_EXPECT_EQ(test, klp_shadow_user_enable(&mod_a, &mod_a, types, 2, true), -ENOMEM);
-	flush_workqueue(klp_shadow_release_wq);
-	KUNIT_EXPECT_FALSE(test, has_users());
+	KUNIT_ASSERT_NOT_NULL(test, klp_shadow_alloc(NULL, ID, sizeof(struct large), GFP_KERNEL,
+						     NULL, NULL));
+	calls.err = -EAGAIN;
+	KUNIT_EXPECT_EQ(test, klp_shadow_register(&mod_a, &mod_a, types, 3, true), -EAGAIN);
+	calls.err = -EEXIST;
+	KUNIT_EXPECT_EQ(test, klp_shadow_register(&mod_a, &mod_a, types, 3, true), -EEXIST);
+	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_LARGE));
 	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED));
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get(NULL, ID));
+	KUNIT_EXPECT_NULL(test, __klp_shadow_type_get(NULL, &types[1]));
+	/* A second time, as a module may try. */
+	calls.err = 0;
+	KUNIT_EXPECT_EQ(test, klp_shadow_register(&mod_a, &mod_a, types, 3, true), 0);
+	KUNIT_EXPECT_NOT_NULL(test, __klp_shadow_type_get(NULL, &types[1]));
+	KUNIT_EXPECT_NOT_NULL(test, __klp_shadow_type_get(NULL, &types[2]));
+	leave(&mod_a);
 	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID));
 }
 
-/* What is left of a livepatch lets alone what others declare by its id later. */
-static void g15_given_up_finds_nothing(struct kunit *test)
+/* What a livepatch leaves is gone before the next one with the type is there. */
+static void g15_comes_before_the_last_is_flushed(struct kunit *test)
 {
-	struct klp_shadow_type a = SMALL("var");
-	struct klp_shadow_type b = { .name = "other", .id = ID, .size = sizeof(struct large) };
+	static struct klp_shadow_type a = SMALL(), b = SMALL();
 
-	release_late(&a);
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
-	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_alloc(&parents[0], &a, GFP_KERNEL, NULL));
-	give_up_early(&mod_a);
-	KUNIT_EXPECT_EQ(test, enable(&mod_b, &b, true), 0);
-	KUNIT_EXPECT_EQ(test, add(&b, 3), 3U);
-	complete_all(&late);
-	flush_workqueue(klp_shadow_release_wq);
-	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
-	/* Its module may stay loaded for as long as somebody likes. */
-	KUNIT_EXPECT_NULL(test, klp_shadow_type_get(&parents[1], &a));
-	KUNIT_EXPECT_EQ(test, count(), 3U);
-	give_up(&mod_b, false);
-	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
-}
-
-/* The same of one whose variables another one has handed on since. */
-static void g15_handed_on_finds_nothing(struct kunit *test)
-{
-	struct klp_shadow_type a = SMALL("var"), b = SMALL("var");
-	struct klp_shadow_type c = { .name = "other", .id = ID, .size = sizeof(struct large) };
-
-	release_late(&a);
-	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
-	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_alloc(&parents[0], &a, GFP_KERNEL, NULL));
-	klp_shadow_type_free(&parents[0], &a);
+	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
+	klp_shadow_transition(&mod_a, false, false);
+	klp_shadow_complete(false);
+	klp_shadow_unregister(&mod_a, false);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
-	give_up_early(&mod_a);
-	give_up_early(&mod_b);
-	KUNIT_EXPECT_EQ(test, enable(&mod_other, &c, true), 0);
-	KUNIT_EXPECT_EQ(test, add(&c, 3), 3U);
-	complete_all(&late);
-	flush_workqueue(klp_shadow_release_wq);
-	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
-	KUNIT_EXPECT_EQ(test, count(), 3U);
-	give_up(&mod_other, false);
-	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
-}
-
-/* A module that has failed to enable one may try again, before that is put. */
-static void g15_comes_again_at_once(struct kunit *test)
-{
-	struct klp_shadow_type a = SMALL("var");
-
-	release_late(&a);
-	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
-	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_alloc(&parents[0], &a, GFP_KERNEL, NULL));
-	give_up_early(&mod_a);
-	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
-	complete_all(&late);
-	flush_workqueue(klp_shadow_release_wq);
-	calls.none = NULL;
-	a.release = note_release;
-	KUNIT_EXPECT_EQ(test, add(&a, 3), 3U);
-	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_get(&parents[1], &a));
-	calls.dtors = 0;
-	give_up(&mod_a, false);
+	KUNIT_EXPECT_EQ(test, count(&b), 0U);
 	KUNIT_EXPECT_EQ(test, calls.dtors, 3U);
-	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
-}
-
-/* A lookup that was about to look when its livepatch was given up is over by then. */
-static void g15_lookups_end_first(struct kunit *test)
-{
-	struct klp_shadow_type a = SMALL("var");
-
-	KUNIT_ASSERT_TRUE(test, look_slowly());
-	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
-	KUNIT_EXPECT_FALSE(test, READ_ONCE(calls.looking));
-	give_up(&mod_a, false);
+	klp_shadow_flush();
+	disable(&mod_b);
 }
 
 /* === G16, conversion === */
 
 static void g16_each_is_converted_once(struct kunit *test)
 {
-	struct klp_shadow_type a = SMALL("var"), b = LARGE("var");
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
 	struct large *large;
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
 	KUNIT_ASSERT_EQ(test, klp_shadow_move(&parents[7], &parents[MANY], ID, GFP_KERNEL), 0);
-	((struct small *)klp_shadow_type_get(&parents[MANY], &a))->n = MANY;
-	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	((struct small *)__klp_shadow_type_get(&parents[MANY], &a))->n = MANY;
+	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, true), 0);
 
-	/* The transition goes on. */
-	KUNIT_EXPECT_NULL(test, klp_shadow_type_get(&parents[1], &b));
-	KUNIT_EXPECT_NULL(test, klp_shadow_type_alloc(&parents[7], &b, GFP_KERNEL, NULL));
-	KUNIT_EXPECT_NULL(test, klp_shadow_type_get_or_alloc(&parents[1], &b, GFP_KERNEL, NULL));
-	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_get(&parents[1], &a));
-	klp_shadow_type_free(&parents[5], &b);
+	/* The transition goes on: parents with an old one have no new one. */
+	KUNIT_EXPECT_NULL(test, __klp_shadow_type_get(&parents[1], &b));
+	KUNIT_EXPECT_FALSE(test, add_one(&b, 1));
+	KUNIT_EXPECT_EQ(test, add(&b, MANY), 1U);
+	KUNIT_EXPECT_NOT_NULL(test, __klp_shadow_type_get(&parents[1], &a));
+	/* New code frees both. */
+	__klp_shadow_type_free(&parents[5], &b);
 	KUNIT_EXPECT_EQ(test, calls.dtors, 1U);
 	KUNIT_EXPECT_EQ(test, calls.large_dtors, 0U);
+	__klp_shadow_type_free(&parents[7], &b);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, 1U);
+	/* So does old code, and it adds one beside a new one. */
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 5));
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 7));
+	__klp_shadow_type_free(&parents[7], &a);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, 2U);
+	KUNIT_EXPECT_TRUE(test, add_one(&a, 5));
 
-	give_up(&mod_a, false);
+	klp_shadow_complete(true);
+	KUNIT_EXPECT_EQ(test, count(&a), 0U);
+	leave(&mod_a);
+	/* The new one wins at 5. */
 	KUNIT_EXPECT_EQ(test, calls.converts, MANY - 1U);
-	KUNIT_EXPECT_EQ(test, calls.dtors, 1U);
-	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
-	KUNIT_EXPECT_EQ(test, count(), MANY - 2U);
-	/* What is left of the old livepatch must not take them for its own. */
-	KUNIT_EXPECT_NULL(test, klp_shadow_type_get(&parents[1], &a));
-	large = klp_shadow_type_get(&parents[MANY], &b);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 2U);
+	klp_shadow_drain(NULL);
+	KUNIT_EXPECT_EQ(test, calls.releases, 2U);
+	KUNIT_EXPECT_EQ(test, count(&b), (unsigned int)MANY);
+	KUNIT_EXPECT_EQ(test, count_id(ID), 0U);
+	large = __klp_shadow_type_get(&parents[MANY], &b);
 	KUNIT_ASSERT_NOT_NULL(test, large);
 	KUNIT_EXPECT_EQ(test, large->twice, 2UL * MANY);
-	klp_shadow_type_free(&parents[MANY], &b);
-	KUNIT_EXPECT_EQ(test, calls.large_dtors, 1U);
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 7));
 
-	give_up(&mod_b, false);
-	KUNIT_EXPECT_EQ(test, calls.large_dtors, MANY - 1U);
-	KUNIT_EXPECT_EQ(test, count(), 0U);
+	disable(&mod_b);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, MANY + 3U);
+	KUNIT_EXPECT_EQ(test, count_id(ID_LARGE), 0U);
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+/* A skipped version, and the size does not change. */
+static void g16_from_any_predecessor(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), b = LARGE(), c = LATEST();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
+	KUNIT_ASSERT_EQ(test, enable(&mod_c, &c, true), 0);
+	leave(&mod_a);
+	KUNIT_EXPECT_EQ(test, count(&c), 3U);
+	KUNIT_EXPECT_EQ(test, calls.converts, 3U);
+	/* The older livepatch's id begins anew. */
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	KUNIT_EXPECT_FALSE(test, add_one(&c, 5));
+	leave(&mod_c);
+	KUNIT_EXPECT_EQ(test, count(&b), 0U);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, 3U);
+	KUNIT_EXPECT_EQ(test, add(&b, 3), 3U);
+	KUNIT_ASSERT_EQ(test, enable(&mod_c, &c, true), 0);
+	leave(&mod_b);
+	KUNIT_EXPECT_EQ(test, calls.converts, 6U);
+	KUNIT_EXPECT_EQ(test, count(&c), 3U);
+	disable(&mod_c);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+/* A cumulative livepatch replaces two versions at once. */
+static void g16_from_two_at_once(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), b = LARGE(), c = LATEST();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, false), 0);
+	/* Two that run side by side: each has its own. */
+	KUNIT_EXPECT_TRUE(test, add_one(&a, 1));
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 1));
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 2));
+	__klp_shadow_type_free(&parents[1], &b);
+	KUNIT_EXPECT_EQ(test, count(&a), 1U);
+	KUNIT_ASSERT_EQ(test, begin(&mod_c, &c, true), 0);
+	KUNIT_EXPECT_FALSE(test, add_one(&c, 1));
+	KUNIT_EXPECT_FALSE(test, add_one(&c, 2));
+	KUNIT_EXPECT_EQ(test, __klp_shadow_type_move(&parents[1], &parents[4], &c, GFP_KERNEL), 0);
+	((struct small *)klp_shadow_get(&parents[4], ID))->n = 4;
+	KUNIT_EXPECT_EQ(test, __klp_shadow_type_move(&parents[1], &parents[4], &c, GFP_KERNEL),
+			-ENOENT);
+	__klp_shadow_type_free(&parents[2], &c);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, 2U);
+	klp_shadow_complete(true);
+	klp_shadow_unregister(&mod_a, false);
+	klp_shadow_unregister(&mod_b, false);
+	klp_shadow_flush();
+	KUNIT_EXPECT_EQ(test, count(&c), 1U);
+	KUNIT_EXPECT_NOT_NULL(test, __klp_shadow_type_get(&parents[4], &c));
+	disable(&mod_c);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+/* Code of one that stays has not freed the other's variables of parents that it freed. */
+static void g16_nothing_from_one_that_is_not_replaced(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 1));
+	disable(&mod_a);
+	KUNIT_EXPECT_EQ(test, count(&b), 1U);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 3U);
+	disable(&mod_b);
+
+	klp_shadow_module_going(&mod_a);
+	klp_shadow_module_going(&mod_b);
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, false), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
+	disable(&mod_a);
+	KUNIT_EXPECT_EQ(test, count(&b), 0U);
+	disable(&mod_b);
+	KUNIT_EXPECT_EQ(test, calls.converts, 0U);
 }
 
 static void g16_reversed_converts_nothing(struct kunit *test)
 {
-	struct klp_shadow_type a = SMALL("var"), b = LARGE("var");
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
-	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
-	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
-	give_up(&mod_b, false);
-	KUNIT_EXPECT_EQ(test, count(), (unsigned int)MANY);
-	KUNIT_EXPECT_EQ(test, calls.converts, 0U);
-	give_up(&mod_a, false);
-	KUNIT_EXPECT_EQ(test, calls.dtors, (unsigned int)MANY);
-	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
-}
-
-/* @b is about to replace two that go on with each other's variables. */
-static void replace_two(struct kunit *test, struct klp_shadow_type *a,
-			struct klp_shadow_type *a2, struct klp_shadow_type *b)
-{
-	KUNIT_ASSERT_EQ(test, enable(&mod_a, a, false), 0);
-	KUNIT_ASSERT_EQ(test, enable(&mod_other, a2, false), 0);
-	KUNIT_ASSERT_EQ(test, add(a, MANY), (unsigned int)MANY);
-	KUNIT_ASSERT_EQ(test, enable(&mod_b, b, true), 0);
-}
-
-/* Reversed by force: the old ones go on with the variables, until the last of them goes. */
-static void g16_reversed_by_force(struct kunit *test)
-{
-	struct klp_shadow_type a = SMALL("var"), a2 = SMALL("var"), b = LARGE("var");
-	struct klp_shadow_type c = LARGE("var");
-
-	replace_two(test, &a, &a2, &b);
-	give_up(&mod_b, true);
-	/* The size alone does not tell what is there. */
-	KUNIT_EXPECT_EQ(test, enable(&mod_owner, &c, true), -EINVAL);
-	give_up(&mod_other, false);
-	KUNIT_EXPECT_EQ(test, calls.converts, 0U);
-	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_get(&parents[1], &a));
-	KUNIT_EXPECT_NULL(test, klp_shadow_type_get(&parents[1], &b));
-	KUNIT_EXPECT_PTR_EQ(test, b.from, &a);
-	give_up(&mod_a, false);
-	KUNIT_EXPECT_EQ(test, calls.converts, (unsigned int)MANY);
-	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_get(&parents[1], &b));
-	give_up(&mod_b, false);
-	KUNIT_EXPECT_EQ(test, calls.large_dtors, (unsigned int)MANY);
-	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
-}
-
-/* One whose code may run for ever keeps them from being converted after that. */
-static void g16_forced_twice(struct kunit *test)
-{
-	struct klp_shadow_type a = SMALL("var"), a2 = SMALL("var"), b = LARGE("var");
-
-	replace_two(test, &a, &a2, &b);
-	give_up(&mod_b, true);
-	give_up(&mod_a, true);
-	give_up(&mod_other, false);
-	KUNIT_EXPECT_EQ(test, calls.converts, 0U);
-	KUNIT_EXPECT_EQ(test, count(), (unsigned int)MANY);
-	KUNIT_EXPECT_PTR_EQ(test, b.from, &a);
-	give_up(&mod_a, false);
-	give_up(&mod_b, false);
-	KUNIT_EXPECT_EQ(test, count(), 0U);
-	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
-}
-
-/* One that stays by force, when another's end has brought the conversion about. */
-static void g16_never_converted_back(struct kunit *test)
-{
-	struct klp_shadow_type a = SMALL("var"), a2 = SMALL("var"), b = LARGE("var");
-
-	replace_two(test, &a, &a2, &b);
-	give_up(&mod_a, true);
-	give_up(&mod_other, false);
-	KUNIT_EXPECT_EQ(test, calls.converts, (unsigned int)MANY);
-	give_up(&mod_b, false);
-	KUNIT_EXPECT_EQ(test, count(), 0U);
-	KUNIT_EXPECT_EQ(test, calls.large_dtors, (unsigned int)MANY);
-	KUNIT_EXPECT_EQ(test, calls.dtors, 0U);
-	KUNIT_EXPECT_NULL(test, klp_shadow_type_get(&parents[1], &a));
-	give_up(&mod_a, false);
-	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
-}
-
-/* One that was given up before, and has something to release still. */
-static void g16_given_up_earlier(struct kunit *test)
-{
-	struct klp_shadow_type a = SMALL("var"), b = SMALL("var"), c = LARGE("var");
-
-	release_late(&a);
-	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
-	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_alloc(&parents[0], &a, GFP_KERNEL, NULL));
-	a.dtor = NULL;
-	klp_shadow_type_free(&parents[0], &a);
-	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
-	give_up_early(&mod_a);
-	KUNIT_EXPECT_EQ(test, add(&b, 3), 3U);
-	KUNIT_ASSERT_EQ(test, enable(&mod_other, &c, true), 0);
-	give_up_early(&mod_b);
-	KUNIT_EXPECT_EQ(test, calls.converts, 3U);
-	complete_all(&late);
-	flush_workqueue(klp_shadow_release_wq);
-	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
-	/* It has freed one, as what it was by then. */
+	KUNIT_ASSERT_EQ(test, add(&a, MANY - 1), MANY - 1U);
+	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, true), 0);
+	KUNIT_EXPECT_TRUE(test, add_one(&b, MANY - 1));
+	KUNIT_EXPECT_EQ(test, count(&b), 1U);
+	reverse_to_unpatched(&mod_b);
+	KUNIT_EXPECT_EQ(test, count(&a), MANY - 1U);
+	KUNIT_EXPECT_EQ(test, count_id(ID_LARGE), 0U);
 	KUNIT_EXPECT_EQ(test, calls.large_dtors, 1U);
-	KUNIT_EXPECT_EQ(test, count(), 2U);
-	give_up(&mod_other, false);
+	KUNIT_EXPECT_EQ(test, calls.converts, 0U);
+	disable(&mod_a);
+	KUNIT_EXPECT_EQ(test, calls.dtors, MANY - 1U);
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
-static void g16_lookups_end_first(struct kunit *test)
+static void g16_parents_module_goes_before_it(struct kunit *test)
 {
-	struct klp_shadow_type a = SMALL("var"), b = LARGE("var");
-
-	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
-	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
-	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
-	KUNIT_ASSERT_TRUE(test, look_slowly());
-	give_up(&mod_a, false);
-	KUNIT_EXPECT_EQ(test, calls.converts, 3U);
-	give_up(&mod_b, false);
-	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
-}
-
-static void g16_owner_goes_before_it(struct kunit *test)
-{
-	struct klp_shadow_type a = SMALL("var"), b = LARGE("var");
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
-	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
-	klp_shadow_owner_gone(&mod_owner);
+	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, true), 0);
+	KUNIT_EXPECT_TRUE(test, add_one(&b, MANY));
+	klp_shadow_module_going(&mod_owner);
 	KUNIT_EXPECT_EQ(test, calls.dtors, (unsigned int)MANY);
-	KUNIT_EXPECT_EQ(test, calls.large_dtors, 0U);
-	give_up(&mod_a, false);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, 1U);
+	klp_shadow_complete(true);
+	leave(&mod_a);
 	KUNIT_EXPECT_EQ(test, calls.converts, 0U);
-	give_up(&mod_b, false);
+	disable(&mod_b);
 }
 
 static void g16_what_fails_is_freed(struct kunit *test)
 {
-	struct klp_shadow_type a = SMALL("var"), b = LARGE("var");
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
 	calls.fail = 4;
-	/* The old destructor must not take what is converted already for its own. */
-	calls.none = &a;
-	give_up(&mod_a, false);
-	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_get(&parents[1], &b));
-	KUNIT_EXPECT_EQ(test, count(), MANY * 3 / 4U);
+	leave(&mod_a);
+	KUNIT_EXPECT_EQ(test, count(&b), MANY * 3 / 4U);
+	KUNIT_EXPECT_EQ(test, count_id(ID), 0U);
 	KUNIT_EXPECT_EQ(test, calls.dtors, MANY / 4U);
+	klp_shadow_drain(NULL);
 	KUNIT_EXPECT_EQ(test, calls.releases, MANY / 4U);
-	give_up(&mod_b, false);
+	disable(&mod_b);
 	KUNIT_EXPECT_EQ(test, calls.large_dtors, MANY * 3 / 4U);
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
 static void g16_no_memory(struct kunit *test)
 {
-	struct klp_shadow_type a = SMALL("var"), b = LARGE("var");
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
 	b.size = KMALLOC_MAX_SIZE;
-	give_up(&mod_a, false);
-	KUNIT_EXPECT_EQ(test, count(), 0U);
+	leave(&mod_a);
+	KUNIT_EXPECT_EQ(test, count_id(ID), 0U);
+	KUNIT_EXPECT_EQ(test, calls.dtors, (unsigned int)MANY);
+	disable(&mod_b);
+	klp_shadow_drain(NULL);
 	KUNIT_EXPECT_EQ(test, calls.releases, (unsigned int)MANY);
-	give_up(&mod_b, false);
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
 static void g16_shared(struct kunit *test)
 {
-	struct klp_shadow_type a = SHARED("state"), b = SHARED("state");
-	struct klp_shadow_type c = SHARED("state");
+	static struct klp_shadow_type a = SHARED(), b = SHARED_2();
+	unsigned int fail;
 
-	a.size = sizeof(struct small);
-	b.convert = grow;
-	c.convert = grow;
-	c.size = 0;
-	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
-	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
-	KUNIT_EXPECT_NULL(test, klp_shadow_type_get(NULL, &b));
-	/* Another cannot come before that is over. */
-	KUNIT_EXPECT_EQ(test, enable(&mod_other, &c, true), -EINVAL);
-	/* Its conversion fails, so it is built anew. */
-	calls.fail = 1;
-	give_up(&mod_a, false);
-	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_type_get(NULL, &b));
-	KUNIT_EXPECT_EQ(test, calls.ctors, 2U);
-	give_up(&mod_b, false);
+	for (fail = 0; fail < 2; fail++) {
+		memset(&calls, 0, sizeof(calls));
+		calls.fail = fail;
+		KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+		*(unsigned long *)__klp_shadow_type_get(NULL, &a) = 17;
+		KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+		KUNIT_EXPECT_NULL(test, __klp_shadow_type_get(NULL, &b));
+		leave(&mod_a);
+		KUNIT_EXPECT_EQ(test, calls.converts, 1U);
+		KUNIT_ASSERT_NOT_NULL(test, __klp_shadow_type_get(NULL, &b));
+		/* One whose conversion fails is created anew. */
+		KUNIT_EXPECT_EQ(test, *(unsigned long *)__klp_shadow_type_get(NULL, &b),
+				fail ? 0UL : 17UL);
+		KUNIT_EXPECT_EQ(test, calls.ctors, fail ? 2U : 1U);
+		disable(&mod_b);
+		KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED));
+		KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED_2));
+		KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+	}
 }
 
 /*
- * Variables that go while others are converted: the first allocations are for
- * variables that are about to be converted, and each makes two others go.
+ * What happens while the store allocates: the first allocations are for variables that
+ * are about to be converted, and each makes two others go.
  */
 static struct klp_shadow_type *dropping;
 static unsigned int dropped;
+/* A transition begins while a variable is allocated. */
+static struct module *closing;
 
-static void drop(void *unused, unsigned long call_site, const void *ptr, size_t bytes_req,
-		 size_t bytes_alloc, gfp_t gfp_flags, int node)
+static void while_allocating(void *unused, unsigned long call_site, const void *ptr,
+			     size_t bytes_req, size_t bytes_alloc, gfp_t gfp_flags, int node)
 {
 	struct klp_shadow_type *type = dropping;
 
+	if (closing && in_task() && bytes_req == HEADER + sizeof(struct small)) {
+		klp_shadow_transition(closing, false, false);
+		closing = NULL;
+	}
 	if (!type || !in_task() || bytes_req != HEADER + sizeof(struct large) || dropped == 20)
 		return;
 	dropping = NULL;
 	/* One of the first and one of the last: converted already, or not yet. */
-	klp_shadow_type_free(&parents[dropped / 2], type);
-	klp_shadow_type_free(&parents[MANY - 1 - dropped / 2], type);
+	__klp_shadow_type_free(&parents[dropped / 2], type);
+	__klp_shadow_type_free(&parents[MANY - 1 - dropped / 2], type);
 	dropped += 2;
 	dropping = type;
 }
 
-/* By code of the new livepatch, or by a releasing function of the old one. */
-static void some_go_meanwhile(struct kunit *test, bool by_old)
+static void g16_some_go_meanwhile(struct kunit *test)
 {
-	struct klp_shadow_type a = SMALL("var"), b = LARGE("var");
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
 	dropped = 0;
-	dropping = by_old ? &a : &b;
-	give_up(&mod_a, false);
+	dropping = &b;
+	leave(&mod_a);
 	dropping = NULL;
 	KUNIT_EXPECT_EQ(test, dropped, 20U);
-	KUNIT_EXPECT_EQ(test, count(), MANY - dropped);
+	KUNIT_EXPECT_EQ(test, count(&b), MANY - dropped);
 	KUNIT_EXPECT_GT(test, calls.dtors, 0U);
 	KUNIT_EXPECT_GT(test, calls.large_dtors, 0U);
 	KUNIT_EXPECT_EQ(test, calls.dtors + calls.large_dtors, dropped);
-	KUNIT_EXPECT_EQ(test, calls.releases, calls.dtors);
-	give_up(&mod_b, false);
+	disable(&mod_b);
 	KUNIT_EXPECT_EQ(test, calls.dtors + calls.large_dtors, (unsigned int)MANY);
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
-static void g16_some_go_meanwhile(struct kunit *test)
+/* === G17, open while all tasks run a livepatch with the type === */
+
+static void g17_not_before_all_tasks_are_patched(struct kunit *test)
 {
-	some_go_meanwhile(test, false);
+	static struct klp_shadow_type a = SMALL();
+
+	KUNIT_EXPECT_FALSE(test, add_one(&a, 1));
+	KUNIT_ASSERT_EQ(test, begin(&mod_a, &a, true), 0);
+	KUNIT_EXPECT_FALSE(test, add_one(&a, 1));
+	klp_shadow_complete(true);
+	KUNIT_EXPECT_TRUE(test, add_one(&a, 1));
+	klp_shadow_transition(&mod_a, false, false);
+	KUNIT_EXPECT_EQ(test, count(&a), 0U);
+	KUNIT_EXPECT_FALSE(test, add_one(&a, 2));
+	/* A parent that dies takes its variable along. */
+	__klp_shadow_type_free(&parents[1], &a);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 1U);
+	klp_shadow_complete(false);
+	leave(&mod_a);
 }
 
-static void g16_old_code_frees_some_meanwhile(struct kunit *test)
+/* Cancelled, as by a pre_patch callback that fails: no task has changed over. */
+static void g17_cancelled(struct kunit *test)
 {
-	some_go_meanwhile(test, true);
+	static struct klp_shadow_type a = SMALL(), b = SMALL();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
+	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, true), 0);
+	klp_shadow_complete(false);
+	leave(&mod_b);
+	KUNIT_EXPECT_EQ(test, count(&a), 3U);
+	KUNIT_EXPECT_EQ(test, count(&b), 0U);
+	KUNIT_EXPECT_TRUE(test, add_one(&a, 4));
+	/* Also one without the type. */
+	klp_shadow_transition(&mod_c, true, true);
+	KUNIT_EXPECT_EQ(test, count(&a), 0U);
+	klp_shadow_complete(false);
+	KUNIT_EXPECT_EQ(test, count(&a), 4U);
+	disable(&mod_a);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 4U);
+}
+
+/* The predecessor's variables are as old as those that are hidden. */
+static void g17_reversed_before_conversion(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	klp_shadow_unregister(&mod_a, false);
+	klp_shadow_transition(&mod_b, true, false);
+	klp_shadow_transition(&mod_b, true, true);
+	klp_shadow_complete(true);
+	klp_shadow_flush();
+	KUNIT_EXPECT_EQ(test, count(&b), 0U);
+	disable(&mod_b);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, 3U);
+}
+
+static void g17_replaced_by_one_with_the_type(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), b = SMALL();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, true), 0);
+	KUNIT_EXPECT_TRUE(test, add_one(&a, 1));
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 2));
+	KUNIT_EXPECT_EQ(test, count(&a), 2U);
+	KUNIT_EXPECT_EQ(test, count(&b), 2U);
+	klp_shadow_complete(true);
+	leave(&mod_a);
+	KUNIT_EXPECT_EQ(test, count(&b), 2U);
+	disable(&mod_b);
+}
+
+static void g17_replaced_by_one_without_it(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
+	klp_shadow_transition(&mod_b, true, true);
+	KUNIT_EXPECT_EQ(test, count(&a), 0U);
+	KUNIT_EXPECT_FALSE(test, add_one(&a, 4));
+	klp_shadow_complete(true);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 0U);
+	leave(&mod_a);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 3U);
+}
+
+/* One that does not replace it changes nothing, and shares it if it has the type. */
+static void g17_stacked(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), b = SMALL();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
+	klp_shadow_transition(&mod_c, false, true);
+	KUNIT_EXPECT_TRUE(test, add_one(&a, 1));
+	klp_shadow_complete(true);
+	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, false), 0);
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 2));
+	klp_shadow_complete(true);
+	klp_shadow_transition(&mod_a, false, false);
+	KUNIT_EXPECT_EQ(test, count(&a), 2U);
+	klp_shadow_complete(false);
+	leave(&mod_a);
+	KUNIT_EXPECT_EQ(test, count(&b), 2U);
+	KUNIT_EXPECT_EQ(test, count(&a), 0U);
+	disable(&mod_b);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 2U);
+}
+
+/*
+ * Unpatched tasks may have freed parents: their variables are not found again. The memory
+ * stays, because tasks that never changed over may use it.
+ */
+static void g17_reversed_disabling(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL();
+	struct small *small;
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
+	KUNIT_ASSERT_EQ(test, klp_shadow_move(&parents[7], &parents[MANY], ID, GFP_KERNEL), 0);
+	small = __klp_shadow_type_get(&parents[MANY], &a);
+	KUNIT_ASSERT_NOT_NULL(test, small);
+	klp_shadow_transition(&mod_a, false, false);
+	klp_shadow_transition(&mod_a, false, true);
+	KUNIT_EXPECT_FALSE(test, add_one(&a, 3));
+	klp_shadow_complete(true);
+	KUNIT_EXPECT_EQ(test, count(&a), 0U);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 0U);
+	rcu_barrier();
+	small->n = MANY;
+	KUNIT_EXPECT_TRUE(test, add_one(&a, 3));
+	KUNIT_EXPECT_TRUE(test, add_one(&a, MANY));
+	disable(&mod_a);
+	klp_shadow_drain(NULL);
+	KUNIT_EXPECT_EQ(test, calls.dtors, MANY + 2U);
+	KUNIT_EXPECT_EQ(test, calls.releases, MANY + 2U);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+static void g17_hidden_ones_go_with_the_parents_module(struct kunit *test)
+{
+	static struct klp_shadow_type types[] = { SMALL(), SMALL() };
+
+	types[1].id = ID_LATEST;
+	types[1].parent_module = NULL;
+	KUNIT_ASSERT_EQ(test, begin_types(&mod_a, types, 2, true), 0);
+	klp_shadow_complete(true);
+	KUNIT_ASSERT_EQ(test, add(&types[0], 3), 3U);
+	KUNIT_ASSERT_EQ(test, add(&types[1], 2), 2U);
+	klp_shadow_transition(&mod_a, false, false);
+	klp_shadow_transition(&mod_a, false, true);
+	klp_shadow_complete(true);
+	klp_shadow_module_going(&mod_owner);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 3U);
+	KUNIT_EXPECT_EQ(test, calls.releases, 3U);
+	disable(&mod_a);
+	klp_shadow_drain(NULL);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 5U);
+	KUNIT_EXPECT_EQ(test, calls.releases, 5U);
+}
+
+/* A caller that slept in the allocation when the type was closed adds nothing. */
+static void g17_closed_during_the_allocation(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	closing = &mod_a;
+	KUNIT_EXPECT_FALSE(test, add_one(&a, 1));
+	KUNIT_ASSERT_NULL(test, closing);
+	KUNIT_EXPECT_EQ(test, count_id(ID), 0U);
+	klp_shadow_complete(false);
+	leave(&mod_a);
 }
 
 static struct kunit_case klp_shadow_type_cases[] = {
@@ -850,71 +1261,91 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g13_errors_leave_it),
 	KUNIT_CASE(g13_free_all_takes_moved_ones),
 	KUNIT_CASE(g14_release_comes_later),
-	KUNIT_CASE(g14_plain_calls_release_nothing),
+	KUNIT_CASE(g14_id_based_calls_release_nothing),
+	KUNIT_CASE(g14_free_all_releases_each),
+	KUNIT_CASE(g14_pending_holds_the_module),
+	KUNIT_CASE(g14_parents_module_waits),
+	KUNIT_CASE(g14_going_waits_for_a_running_one),
 	KUNIT_CASE(g15_live_with_their_livepatch),
 	KUNIT_CASE(g15_stay_for_the_next),
-	KUNIT_CASE(g15_undeclared_ids_are_left_alone),
+	KUNIT_CASE(g15_other_ids_are_left_alone),
 	KUNIT_CASE(g15_moved_ones_go_too),
-	KUNIT_CASE(g15_owner_takes_them_along),
-	KUNIT_CASE(g15_force_gives_nothing_up),
-	KUNIT_CASE(g15_clashes),
+	KUNIT_CASE(g15_parents_module_goes),
+	KUNIT_CASE(g15_forced_keeps_them),
+	KUNIT_CASE(g15_reversed_by_force),
+	KUNIT_CASE(g15_conflicts),
+	KUNIT_CASE(g15_faults),
+	KUNIT_CASE(g15_copies_are_one_type),
+	KUNIT_CASE(g15_existing_ones),
 	KUNIT_CASE(g15_shared_is_handed_on),
-	KUNIT_CASE(g15_shared_cannot_be_built),
-	KUNIT_CASE(g15_shared_that_was_built_goes),
-	KUNIT_CASE(g15_given_up_finds_nothing),
-	KUNIT_CASE(g15_handed_on_finds_nothing),
-	KUNIT_CASE(g15_comes_again_at_once),
-	KUNIT_CASE(g15_lookups_end_first),
+	KUNIT_CASE(g15_shared_cannot_be_created),
+	KUNIT_CASE(g15_comes_before_the_last_is_flushed),
 	KUNIT_CASE(g16_each_is_converted_once),
+	KUNIT_CASE(g16_from_any_predecessor),
+	KUNIT_CASE(g16_from_two_at_once),
+	KUNIT_CASE(g16_nothing_from_one_that_is_not_replaced),
 	KUNIT_CASE(g16_reversed_converts_nothing),
-	KUNIT_CASE(g16_reversed_by_force),
-	KUNIT_CASE(g16_forced_twice),
-	KUNIT_CASE(g16_never_converted_back),
-	KUNIT_CASE(g16_given_up_earlier),
-	KUNIT_CASE(g16_lookups_end_first),
-	KUNIT_CASE(g16_owner_goes_before_it),
+	KUNIT_CASE(g16_parents_module_goes_before_it),
 	KUNIT_CASE(g16_what_fails_is_freed),
 	KUNIT_CASE(g16_no_memory),
 	KUNIT_CASE(g16_shared),
 	KUNIT_CASE(g16_some_go_meanwhile),
-	KUNIT_CASE(g16_old_code_frees_some_meanwhile),
+	KUNIT_CASE(g17_not_before_all_tasks_are_patched),
+	KUNIT_CASE(g17_cancelled),
+	KUNIT_CASE(g17_reversed_before_conversion),
+	KUNIT_CASE(g17_replaced_by_one_with_the_type),
+	KUNIT_CASE(g17_replaced_by_one_without_it),
+	KUNIT_CASE(g17_stacked),
+	KUNIT_CASE(g17_reversed_disabling),
+	KUNIT_CASE(g17_hidden_ones_go_with_the_parents_module),
+	KUNIT_CASE(g17_closed_during_the_allocation),
 	{}
 };
 
 static int klp_shadow_type_suite_init(struct kunit_suite *suite)
 {
-	/* As if their init functions had run: one reference of their own. */
-	atomic_set(&mod_a.refcnt, 2);
-	atomic_set(&mod_b.refcnt, 2);
-	atomic_set(&mod_other.refcnt, 2);
-
-	return register_trace_kmalloc(drop, NULL);
+	return register_trace_kmalloc(while_allocating, NULL);
 }
 
 static void klp_shadow_type_suite_exit(struct kunit_suite *suite)
 {
-	unregister_trace_kmalloc(drop, NULL);
+	unregister_trace_kmalloc(while_allocating, NULL);
 	tracepoint_synchronize_unregister();
 }
 
 static int klp_shadow_type_case_init(struct kunit *test)
 {
+	unsigned int i;
+
 	memset(&calls, 0, sizeof(calls));
+	reinit_completion(&late);
+	/* As if their init functions had run: one reference of their own. */
+	for (i = 0; i < ARRAY_SIZE(mods); i++)
+		atomic_set(&mods[i]->refcnt, 2);
 
 	return 0;
 }
 
-/* Whatever a test has left, also one that gave up: the next begins with nothing. */
+/* Whatever a case has left, also one that was aborted: the next begins with nothing. */
 static void klp_shadow_type_case_exit(struct kunit *test)
 {
-	complete_all(&late);
+	unsigned int i;
+
 	dropping = NULL;
+	closing = NULL;
+	complete_all(&late);
+	klp_shadow_complete(true);
+	for (i = 0; i < ARRAY_SIZE(mods); i++) {
+		leave(mods[i]);
+		klp_shadow_module_going(mods[i]);
+	}
+	klp_shadow_drain(NULL);
+	KUNIT_EXPECT_TRUE(test, list_empty(&klp_shadow_patches));
 	klp_shadow_free_all(ID, NULL);
+	klp_shadow_free_all(ID_LARGE, NULL);
+	klp_shadow_free_all(ID_LATEST, NULL);
 	klp_shadow_free_all(ID_SHARED, NULL);
-	KUNIT_EXPECT_FALSE(test, has_users());
-	give_up(&mod_a, false);
-	give_up(&mod_b, false);
-	give_up(&mod_other, false);
+	klp_shadow_free_all(ID_SHARED_2, NULL);
 }
 
 static struct kunit_suite klp_shadow_type_suite = {

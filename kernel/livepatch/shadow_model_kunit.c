@@ -1,0 +1,817 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * KUnit test of lifetimes and conversion against a model: random sequences of what the
+ * livepatch core, livepatches and modules do, with a fixed seed. After each step every
+ * lookup must return what the model says, and in the end each variable has been destroyed
+ * once and released once. A sequence that fails is printed, step by step, so that it can
+ * become a case of shadow_type_kunit.c.
+ */
+#include <kunit/test.h>
+#include <linux/errno.h>
+#include <linux/livepatch_shadow.h>
+#include <linux/module.h>
+#include <linux/prandom.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "shadow.h"
+#include "shadow_type.h"
+
+#define SEQUENCES	1500
+#define STEPS		40
+#define PARENTS		4
+#define PATCHES		7
+#define MAX_TYPES	3
+#define SERIALS		1024
+
+/* V2 converts from V1, V3 from both, S2 from S1. W has another kernel object as parent. */
+enum { V1, V2, V3, W, S1, S2, IDS };
+
+#define ID(i)		(0x5d810000UL + (i))
+
+static char objects[PARENTS];
+
+struct data {
+	unsigned long serial;
+	unsigned long id;
+};
+
+static struct {
+	unsigned char dtors;
+	unsigned char releases;
+} ledger[SERIALS];
+static unsigned int next_serial;
+static unsigned int wrong;
+
+#define FAILS(serial)	((serial) % 5 == 0)
+
+static void destroy(struct data *data, unsigned long id)
+{
+	wrong += data->id != id || data->serial >= SERIALS;
+	ledger[data->serial % SERIALS].dtors++;
+}
+
+static void release(void *obj, void *shadow_data)
+{
+	struct data *data = shadow_data;
+
+	wrong += data->serial >= SERIALS || !ledger[data->serial % SERIALS].dtors;
+	ledger[data->serial % SERIALS].releases++;
+}
+
+/* One destructor for each id, so that one called for another is noticed. */
+#define DTOR(i)								\
+static void dtor_##i(void *obj, void *shadow_data)			\
+{									\
+	destroy(shadow_data, i);					\
+}
+
+DTOR(V1)
+
+DTOR(V2)
+
+DTOR(V3)
+
+DTOR(W)
+
+DTOR(S1)
+
+DTOR(S2)
+
+static int construct_S1(void *obj, void *shadow_data, void *ctor_data)
+{
+	*(struct data *)shadow_data = (struct data){ next_serial++, S1 };
+
+	return 0;
+}
+
+static int construct_S2(void *obj, void *shadow_data, void *ctor_data)
+{
+	*(struct data *)shadow_data = (struct data){ next_serial++, S2 };
+
+	return 0;
+}
+
+static int convert(void *shadow_data, void *old_data, unsigned long old_id, unsigned long id)
+{
+	struct data *new = shadow_data, *old = old_data;
+
+	wrong += new->serial || new->id || old_id != ID(old->id);
+	new->serial = old->serial;
+	new->id = id;
+
+	return FAILS(old->serial) ? -ERANGE : 0;
+}
+
+#define CONVERT(i)							\
+static int convert_##i(void *obj, void *shadow_data, void *old_data,	\
+		       unsigned long old_id)				\
+{									\
+	return convert(shadow_data, old_data, old_id, i);		\
+}
+
+CONVERT(V2)
+
+CONVERT(V3)
+
+CONVERT(S2)
+
+#define TYPE(i, ...)	{ .abi = KLP_SHADOW_ABI, .name = #i, .id = ID(i), .dtor = dtor_##i,	\
+			  .release = release, .size = sizeof(struct data) + 8 * (i), ##__VA_ARGS__ }
+#define TYPE_V1		TYPE(V1, .parent_module = "own-er")
+#define TYPE_V2		TYPE(V2, .parent_module = "own_er", KLP_SHADOW_CONVERT(convert_V2, ID(V1)))
+#define TYPE_V3		TYPE(V3, .parent_module = "own_er",					\
+			     KLP_SHADOW_CONVERT(convert_V3, ID(V2), ID(V1)))
+#define TYPE_W		TYPE(W)
+#define TYPE_S1		TYPE(S1, .shared = true, .ctor = construct_S1)
+#define TYPE_S2		TYPE(S2, .shared = true, .ctor = construct_S2,				\
+			     KLP_SHADOW_CONVERT(convert_S2, ID(S1)))
+
+static struct module mods[PATCHES] = {
+	{ .name = "a" }, { .name = "b" }, { .name = "c" }, { .name = "d" }, { .name = "e" },
+	{ .name = "f" }, { .name = "g" },
+};
+
+static struct module mod_owner = { .name = "own_er" };
+
+/* The last one conflicts with all that have V1, V2 or V3. */
+static struct klp_shadow_type types[PATCHES][MAX_TYPES] = {
+	{ TYPE_V1 },
+	{ TYPE_V1, TYPE_W, TYPE_S1 },
+	{ TYPE_V2, TYPE_S2 },
+	{ TYPE_W, TYPE_V3 },
+	{ TYPE_V2, TYPE_S1, TYPE_V2 },
+	{ TYPE_W, TYPE_S2 },
+	{ TYPE(V1, .parent_module = "other") },
+};
+
+static const unsigned int nr_types[PATCHES] = { 1, 3, 2, 2, 3, 2, 1 };
+
+/* === The model === */
+
+struct model_patch {
+	bool listed, registered, replace, leaving, forced, before, after, settled;
+	unsigned int order;	/* of registering */
+	unsigned int hidden[SERIALS], hidden_id[SERIALS], nr_hidden;
+};
+
+static struct {
+	struct model_patch patch[PATCHES];
+	unsigned int serial[IDS][PARENTS];	/* 0: no variable */
+	unsigned int dtors[SERIALS];
+	unsigned int order;
+	int transition;		/* patch that changes, or -1 */
+	bool patching, replace;
+} m;
+
+static unsigned int id_of(unsigned int p, unsigned int t)
+{
+	return types[p][t].id - ID(0);
+}
+
+static bool is_shared(unsigned int id)
+{
+	return id == S1 || id == S2;
+}
+
+static bool converts(unsigned int from, unsigned int to)
+{
+	return (from == V1 && to == V2) || (from == V1 && to == V3) || (from == V2 && to == V3) ||
+	       (from == S1 && to == S2);
+}
+
+static bool has(unsigned int p, unsigned int id)
+{
+	unsigned int t;
+
+	for (t = 0; t < nr_types[p]; t++) {
+		if (id_of(p, t) == id)
+			return true;
+	}
+
+	return false;
+}
+
+/* Whether it has V1 or what is converted from it; the last one has another module's. */
+static bool has_parents(unsigned int p)
+{
+	return has(p, V1) || has(p, V2) || has(p, V3);
+}
+
+/* Whether variables of @q are converted when @p has replaced it. */
+static bool succeeds(unsigned int p, unsigned int id, unsigned int q, unsigned int other)
+{
+	struct model_patch *new = &m.patch[p], *old = &m.patch[q];
+
+	return converts(other, id) && new->replace && new->order > old->order &&
+	       new->registered && old->registered && !new->forced && !old->forced;
+}
+
+/* Whether variables of id @other, of @q, may be on the parents of those of @id, of @p. */
+static bool linked(unsigned int p, unsigned int id, unsigned int q, unsigned int other)
+{
+	return succeeds(p, id, q, other) || succeeds(q, other, p, id);
+}
+
+static bool is_linked(unsigned int p, unsigned int id, unsigned int other)
+{
+	unsigned int q;
+
+	for (q = 0; q < PATCHES; q++) {
+		if (has(q, other) && linked(p, id, q, other))
+			return true;
+	}
+
+	return false;
+}
+
+static bool is_open(unsigned int p, unsigned int id)
+{
+	bool before = false, after = false;
+	unsigned int q, other;
+
+	if (!m.patch[p].registered || is_shared(id))
+		return m.patch[p].registered;
+	for (q = 0; q < PATCHES; q++) {
+		for (other = 0; other < IDS; other++) {
+			if (!m.patch[q].registered || !has(q, other) ||
+			    (other != id && !linked(p, id, q, other)))
+				continue;
+			before |= m.patch[q].before;
+			after |= m.patch[q].after;
+		}
+	}
+
+	return before && after && (m.patch[p].before || m.patch[p].after);
+}
+
+static void gone(unsigned int id, unsigned int parent)
+{
+	m.dtors[m.serial[id][parent]]++;
+	m.serial[id][parent] = 0;
+}
+
+static void all_gone(unsigned int id)
+{
+	unsigned int parent;
+
+	for (parent = 0; parent < PARENTS; parent++) {
+		if (m.serial[id][parent])
+			gone(id, parent);
+	}
+}
+
+/* Patches in the order of registering. */
+static int patch_in_order(unsigned int order)
+{
+	unsigned int p;
+
+	for (p = 0; p < PATCHES; p++) {
+		if (m.patch[p].listed && m.patch[p].order == order)
+			return p;
+	}
+
+	return -1;
+}
+
+static void finish(unsigned int p)
+{
+	unsigned int t, id, parent, order, i;
+	int q, successor;
+	bool other;
+
+	for (t = 0; t < nr_types[p]; t++) {
+		id = id_of(p, t);
+		other = false;
+		successor = -1;
+		for (order = 0; order <= m.order; order++) {
+			q = patch_in_order(order);
+			if (q < 0 || !m.patch[q].registered)
+				continue;
+			other |= q != p && has(q, id);
+			for (i = 0; i < nr_types[q]; i++) {
+				if ((m.patch[q].before || m.patch[q].after) &&
+				    succeeds(q, id_of(q, i), p, id))
+					successor = id_of(q, i);
+			}
+		}
+		if (other)
+			continue;
+		for (parent = 0; successor >= 0 && parent < PARENTS; parent++) {
+			if (!m.serial[id][parent] || m.serial[successor][parent] ||
+			    FAILS(m.serial[id][parent]))
+				continue;
+			m.serial[successor][parent] = m.serial[id][parent];
+			m.serial[id][parent] = 0;
+		}
+		all_gone(id);
+		if (successor >= 0 && is_shared(successor) && !m.serial[successor][0])
+			m.serial[successor][0] = next_serial;
+	}
+	for (i = 0; i < m.patch[p].nr_hidden; i++)
+		m.dtors[m.patch[p].hidden[i]]++;
+	m.patch[p].nr_hidden = 0;
+	m.patch[p].registered = false;
+	m.patch[p].leaving = false;
+}
+
+static unsigned int finish_order;
+
+/* One at a time, because shared state may be created: its serial is predicted. */
+static bool finish_next(void)
+{
+	int p;
+
+	for (; finish_order <= m.order; finish_order++) {
+		p = patch_in_order(finish_order);
+		if (p >= 0 && m.patch[p].leaving) {
+			finish(p);
+			return true;
+		}
+	}
+
+	return false;
+}
+
+static void hide(unsigned int p, unsigned int id)
+{
+	struct model_patch *patch = &m.patch[p];
+	unsigned int parent;
+
+	for (parent = 0; parent < PARENTS; parent++) {
+		if (!m.serial[id][parent])
+			continue;
+		patch->hidden[patch->nr_hidden] = m.serial[id][parent];
+		patch->hidden_id[patch->nr_hidden++] = id;
+		m.serial[id][parent] = 0;
+	}
+}
+
+/* === Steps === */
+
+static char log[STEPS + 8][64];
+static unsigned int nr_log;
+
+#define say(...)							\
+	do {								\
+		if (nr_log < ARRAY_SIZE(log))				\
+			snprintf(log[nr_log++], sizeof(log[0]), __VA_ARGS__);	\
+	} while (0)
+
+static void swap_all(void)
+{
+	unsigned int p;
+
+	for (p = 0; p < PATCHES; p++)
+		swap(m.patch[p].before, m.patch[p].after);
+}
+
+static void step_unregister(unsigned int p, bool forced)
+{
+	struct model_patch *patch = &m.patch[p];
+
+	klp_shadow_unregister(&mods[p], forced);
+	if (!patch->registered)
+		return;
+	patch->leaving = !forced;
+	patch->forced = forced;
+	patch->before = forced;
+	patch->after = forced;
+}
+
+/* Before the store: the model needs the serials that the store will use. */
+static void finish_all(void)
+{
+	unsigned int serial = next_serial;
+
+	finish_order = 0;
+	while (finish_next()) {
+		if (m.serial[S2][0] == next_serial)
+			next_serial++;
+	}
+	next_serial = serial;
+}
+
+static void step_flush(void)
+{
+	finish_all();
+	klp_shadow_flush();
+	say("flush");
+}
+
+static void step_register(unsigned int p, bool replace)
+{
+	struct model_patch *patch = &m.patch[p];
+	bool conflict = false, other = p == 6;
+	unsigned int q, t, id;
+	int err;
+
+	if (m.transition >= 0 || patch->registered)
+		return;
+	step_flush();
+	for (q = 0; q < PATCHES; q++) {
+		if (m.patch[q].listed && has_parents(q) && has_parents(p))
+			conflict |= other != (q == 6);
+	}
+	err = klp_shadow_register(&mods[p], &mods[p], types[p], nr_types[p], replace);
+	say("register %u, %s: %d", p, replace ? "replaces" : "stacked", err);
+	wrong += err != (conflict ? -EINVAL : 0);
+	if (err)
+		return;
+	patch->listed = true;
+	patch->registered = true;
+	patch->replace = replace;
+	patch->leaving = false;
+	patch->forced = false;
+	patch->settled = false;
+	patch->before = false;
+	patch->after = false;
+	patch->order = ++m.order;
+	for (t = 0; t < nr_types[p]; t++) {
+		struct data *data;
+
+		id = id_of(p, t);
+		if (!is_shared(id) || m.serial[id][0] ||
+		    (id == S2 && m.serial[S1][0] && is_linked(p, S2, S1)))
+			continue;
+		data = klp_shadow_get(NULL, ID(id));
+		wrong += !data;
+		if (data)
+			m.serial[id][0] = data->serial;
+	}
+
+	klp_shadow_transition(&mods[p], replace, true);
+	m.transition = p;
+	m.patching = true;
+	m.replace = replace;
+	for (q = 0; q < PATCHES; q++) {
+		if (q == p)
+			patch->after = true;
+		else if (replace && !m.patch[q].forced)
+			m.patch[q].after = false;
+	}
+}
+
+static void step_disable(unsigned int p)
+{
+	struct model_patch *patch = &m.patch[p];
+
+	if (m.transition >= 0 || !patch->registered || patch->leaving || patch->forced)
+		return;
+	klp_shadow_transition(&mods[p], m.replace, false);
+	say("disable %u", p);
+	m.transition = p;
+	m.patching = false;
+	patch->after = false;
+}
+
+static void step_reverse(void)
+{
+	if (m.transition < 0)
+		return;
+	m.patching = !m.patching;
+	klp_shadow_transition(&mods[m.transition], m.replace, m.patching);
+	say("reverse");
+	swap_all();
+}
+
+static void step_complete(bool cancel, bool forced)
+{
+	bool was_open[PATCHES][IDS], hides = false;
+	unsigned int p, id;
+	int order, q;
+
+	if (m.transition < 0)
+		return;
+	for (p = 0; p < PATCHES; p++) {
+		for (id = 0; id < IDS; id++)
+			was_open[p][id] = is_open(p, id);
+	}
+	cancel &= m.patching;
+	if (cancel) {
+		m.patching = false;
+		swap_all();
+	}
+	for (p = 0; p < PATCHES && !cancel; p++) {
+		for (id = 0; id < IDS; id++)
+			hides |= m.patch[p].settled && m.patch[p].after && has(p, id) &&
+				 !was_open[p][id];
+	}
+	if (hides)
+		finish_all();
+	for (order = 0; hides && order <= m.order; order++) {
+		q = patch_in_order(order);
+		if (q < 0 || !m.patch[q].settled || !m.patch[q].after)
+			continue;
+		for (id = 0; id < IDS; id++) {
+			if (has(q, id) && !was_open[q][id])
+				hide(q, id);
+		}
+	}
+	for (p = 0; p < PATCHES; p++)
+		m.patch[p].before = m.patch[p].after;
+	klp_shadow_complete(m.patching);
+	say("%s%s", cancel ? "cancel" : "complete", forced ? ", forced" : "");
+	for (p = 0; p < PATCHES; p++)
+		m.patch[p].settled |= m.patch[p].after;
+
+	for (p = 0; p < PATCHES; p++) {
+		if (!m.patch[p].registered || m.patch[p].forced || m.patch[p].leaving)
+			continue;
+		if (m.patching ? m.replace && p != m.transition : p == m.transition)
+			step_unregister(p, forced);
+	}
+	m.transition = -1;
+}
+
+static void step_module_going(unsigned int p)
+{
+	struct model_patch *patch = &m.patch[p];
+
+	/* The core holds a reference until the variables have been freed. */
+	if (patch->registered)
+		return;
+	klp_shadow_module_going(&mods[p]);
+	say("rmmod %u", p);
+	patch->listed = false;
+}
+
+static void step_owner_going(void)
+{
+	struct model_patch *patch;
+	unsigned int p, t, i, kept;
+
+	klp_shadow_module_going(&mod_owner);
+	say("rmmod of the parents' module");
+	for (p = 0; p < PATCHES; p++) {
+		patch = &m.patch[p];
+		if (!patch->listed)
+			continue;
+		/* "other" is never the parents' module. */
+		for (t = 0; patch->registered && p != 6 && t < nr_types[p]; t++) {
+			if (id_of(p, t) <= V3)
+				all_gone(id_of(p, t));
+		}
+		for (i = 0, kept = 0; i < patch->nr_hidden; i++) {
+			if (p != 6 && patch->hidden_id[i] <= V3) {
+				m.dtors[patch->hidden[i]]++;
+				continue;
+			}
+			patch->hidden[kept] = patch->hidden[i];
+			patch->hidden_id[kept++] = patch->hidden_id[i];
+		}
+		patch->nr_hidden = kept;
+	}
+}
+
+static void step_add(unsigned int p, unsigned int t, unsigned int parent, bool get)
+{
+	unsigned int id = id_of(p, t), other;
+	bool may = is_open(p, id);
+	struct data *data;
+
+	if (is_shared(id) || !m.patch[p].listed || next_serial == SERIALS ||
+	    (!get && m.serial[id][parent]))
+		return;
+	for (other = 0; other < IDS; other++)
+		may &= !(converts(other, id) && is_linked(p, id, other) && m.serial[other][parent]);
+	if (is_open(p, id) && m.serial[id][parent])
+		may = true;
+	if (get)
+		data = __klp_shadow_type_get_or_alloc(&objects[parent], &types[p][t], GFP_KERNEL,
+						      NULL);
+	else
+		data = __klp_shadow_type_alloc(&objects[parent], &types[p][t], GFP_KERNEL, NULL);
+	say("add %u type %u to %u", p, t, parent);
+	wrong += !data == may;
+	if (data && !m.serial[id][parent]) {
+		data->serial = next_serial++;
+		data->id = id;
+		m.serial[id][parent] = data->serial;
+	}
+}
+
+static void step_free(unsigned int p, unsigned int t, unsigned int parent, bool all)
+{
+	unsigned int id = id_of(p, t), other;
+
+	if (is_shared(id) || !m.patch[p].listed)
+		return;
+	say("free%s %u type %u of %u", all ? " all" : "", p, t, parent);
+	if (all) {
+		__klp_shadow_type_free_all(&types[p][t]);
+		all_gone(id);
+		return;
+	}
+	__klp_shadow_type_free(&objects[parent], &types[p][t]);
+	for (other = 0; other < IDS; other++) {
+		if (m.serial[other][parent] && (other == id || is_linked(p, id, other)))
+			gone(other, parent);
+	}
+}
+
+static int move_one(unsigned int id, unsigned int from, unsigned int to)
+{
+	if (!m.serial[id][from])
+		return -ENOENT;
+	if (m.serial[id][to])
+		return -EEXIST;
+	m.serial[id][to] = m.serial[id][from];
+	m.serial[id][from] = 0;
+
+	return 0;
+}
+
+static void step_move(unsigned int p, unsigned int t, unsigned int from, unsigned int to)
+{
+	unsigned int id = id_of(p, t), other;
+	int err, linked_err, actual;
+
+	if (is_shared(id) || !m.patch[p].listed)
+		return;
+	actual = __klp_shadow_type_move(&objects[from], &objects[to], &types[p][t], GFP_KERNEL);
+	say("move %u type %u from %u to %u: %d", p, t, from, to, actual);
+	err = move_one(id, from, to);
+	for (other = 0; other < IDS; other++) {
+		if (other == id || !is_linked(p, id, other))
+			continue;
+		linked_err = move_one(other, from, to);
+		if (linked_err != -ENOENT && (!err || err == -ENOENT))
+			err = linked_err;
+	}
+	/* Two errors: which one is returned depends on the order. */
+	wrong += !actual != !err || (actual == -ENOENT) != (err == -ENOENT);
+}
+
+static unsigned int serial_of(void *shadow_data)
+{
+	struct data *data = shadow_data;
+
+	return data ? data->serial : 0;
+}
+
+/* Whether the store is as the model says. */
+static bool as_modelled(void)
+{
+	unsigned int id, parent, p, t;
+
+	for (id = 0; id < IDS; id++) {
+		for (parent = 0; parent < (is_shared(id) ? 1 : PARENTS); parent++) {
+			void *obj = is_shared(id) ? NULL : &objects[parent];
+			struct data *data = klp_shadow_get(obj, ID(id));
+
+			if (serial_of(data) != m.serial[id][parent] || (data && data->id != id)) {
+				say("id %u of %u: serial %u, not %u", id, parent, serial_of(data),
+				    m.serial[id][parent]);
+				return false;
+			}
+			for (p = 0; p < PATCHES; p++) {
+				for (t = 0; t < nr_types[p]; t++) {
+					if (id_of(p, t) != id || !m.patch[p].listed)
+						continue;
+					data = __klp_shadow_type_get(obj, &types[p][t]);
+					if (serial_of(data) ==
+					    (is_open(p, id) ? m.serial[id][parent] : 0))
+						continue;
+					say("%u type %u of %u: serial %u", p, t, parent,
+					    serial_of(data));
+					return false;
+				}
+			}
+		}
+	}
+	for (t = 1; t < next_serial; t++) {
+		if (ledger[t].dtors != m.dtors[t] || ledger[t].releases > ledger[t].dtors) {
+			say("serial %u: destroyed %u times, not %u", t, ledger[t].dtors,
+			    m.dtors[t]);
+			return false;
+		}
+	}
+
+	return !wrong;
+}
+
+static void step(struct rnd_state *rnd)
+{
+	unsigned int p = prandom_u32_state(rnd) % PATCHES;
+	unsigned int t = prandom_u32_state(rnd) % nr_types[p];
+	unsigned int a = prandom_u32_state(rnd) % PARENTS;
+	unsigned int b = prandom_u32_state(rnd) % PARENTS;
+	bool flag = prandom_u32_state(rnd) % 2, seldom = prandom_u32_state(rnd) % 16 == 0;
+
+	switch (prandom_u32_state(rnd) % 18) {
+	case 0 ... 2:
+		step_register(p, prandom_u32_state(rnd) % 4);
+		break;
+	case 3:
+		step_disable(p);
+		break;
+	case 4 ... 5:
+		step_complete(false, seldom);
+		break;
+	case 6:
+		if (flag)
+			step_reverse();
+		else if (seldom)
+			step_complete(true, false);
+		break;
+	case 7:
+		step_flush();
+		break;
+	case 8:
+		if (seldom)
+			step_owner_going();
+		else
+			step_module_going(p);
+		break;
+	case 9 ... 13:
+		step_add(p, t, a, flag);
+		break;
+	case 14 ... 15:
+		step_free(p, t, a, seldom);
+		break;
+	default:
+		step_move(p, t, a, b);
+		break;
+	}
+}
+
+/* All livepatches go, and their modules. */
+static void end(void)
+{
+	unsigned int p;
+
+	step_complete(false, false);
+	for (p = 0; p < PATCHES; p++) {
+		step_disable(p);
+		step_complete(false, false);
+		/* A forced one for ever; but the next sequence begins with nothing. */
+		step_unregister(p, false);
+	}
+	step_flush();
+	for (p = 0; p < PATCHES; p++)
+		step_module_going(p);
+}
+
+static bool sequence(struct rnd_state *rnd)
+{
+	unsigned int i;
+	bool good = true;
+
+	memset(&m, 0, sizeof(m));
+	memset(ledger, 0, sizeof(ledger));
+	m.transition = -1;
+	next_serial = 1;
+	nr_log = 0;
+	wrong = 0;
+	for (i = 0; i < STEPS && good; i++) {
+		step(rnd);
+		good = as_modelled();
+	}
+	if (!good)
+		say("^ wrong");
+	end();
+	good &= as_modelled();
+	klp_shadow_drain(NULL);
+	good &= list_empty(&klp_shadow_patches) && !wrong;
+	for (i = 1; i < next_serial; i++)
+		good &= ledger[i].dtors == 1 && ledger[i].releases == 1;
+
+	return good;
+}
+
+static void model_of_lifetimes(struct kunit *test)
+{
+	struct rnd_state rnd;
+	unsigned int n, i;
+
+	for (i = 0; i < PATCHES; i++)
+		atomic_set(&mods[i].refcnt, 2);
+	for (n = 0; n < SEQUENCES; n++) {
+		prandom_seed_state(&rnd, n);
+		if (!sequence(&rnd)) {
+			for (i = 0; i < nr_log; i++)
+				kunit_info(test, "sequence %u: %s\n", n, log[i]);
+			KUNIT_FAIL(test, "the store is not as the model");
+			break;
+		}
+		cond_resched();
+	}
+	for (i = 0; i < PATCHES; i++)
+		KUNIT_EXPECT_EQ(test, module_refcount(&mods[i]), 1);
+	for (i = 0; i < IDS; i++)
+		klp_shadow_free_all(ID(i), NULL);
+}
+
+static struct kunit_case klp_shadow_model_cases[] = {
+	KUNIT_CASE(model_of_lifetimes),
+	{}
+};
+
+static struct kunit_suite klp_shadow_model_suite = {
+	.name = "klp_shadow_model",
+	.test_cases = klp_shadow_model_cases,
+};
+
+kunit_test_suite(klp_shadow_model_suite);

@@ -1,0 +1,964 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Lifetimes: variables of a shadow type live as long as a livepatch with the type.
+ *
+ * The livepatch core says when a patch is registered, when a transition begins, turns
+ * around or is complete, and when a patch is unregistered. (G15) A type is open, that is,
+ * its variables are found and can be added, while every task runs a livepatch that has
+ * it: tasks that do not would free parents and leave the variables behind. So a replacing
+ * livepatch that has the type, or a successor, keeps it open, and any other transition
+ * closes it from the beginning on. Shared state has no parent: it is open all the time.
+ *
+ * klp_shadow_patches_lock serializes what takes long: registering, unregistering, and the
+ * end of a module whose objects are parents. What readers and writers of the store see
+ * of it changes under klp_shadow_lock.
+ */
+#define pr_fmt(fmt) "livepatch: " fmt
+
+#include <linux/bitmap.h>
+#include <linux/errno.h>
+#include <linux/init.h>
+#include <linux/livepatch.h>
+#include <linux/lockdep.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/printk.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "shadow_core.h"
+#include "shadow_type.h"
+
+/* Taken inside klp_mutex; klp_shadow_lock is taken inside it. */
+static DEFINE_MUTEX(klp_shadow_patches_lock);
+
+/* In the order of registering. An unregistered patch is listed until its module goes. */
+LIST_HEAD(klp_shadow_patches);
+
+/* The transition that is going on, as the core sees it. Guarded by klp_shadow_lock. */
+static enum klp_shadow_direction {
+	KLP_SHADOW_SETTLED,
+	KLP_SHADOW_PATCHING,
+	KLP_SHADOW_UNPATCHING,
+} klp_shadow_direction;
+
+#define for_each_patch(patch) \
+	list_for_each_entry((patch), &klp_shadow_patches, list)
+
+/* === Which types are open === */
+
+/* Whether all tasks run livepatches that have the type, or one that is linked to it. */
+static bool klp_shadow_type_everywhere(struct klp_shadow_type *type)
+	__must_hold(&klp_shadow_lock)
+{
+	struct klp_shadow_patch *patch;
+	struct klp_shadow_type *other;
+	bool before = false, after = false;
+
+	lockdep_assert_held(&klp_shadow_lock);
+
+	for_each_patch(patch) {
+		if (!patch->before && !patch->after)
+			continue;
+		klp_shadow_for_each_type(other, patch) {
+			if (other->id != type->id && !klp_shadow_linked(type, other))
+				continue;
+			before |= patch->before;
+			after |= patch->after;
+		}
+	}
+
+	return before && after;
+}
+
+static bool klp_shadow_should_be_open(struct klp_shadow_type *type)
+	__must_hold(&klp_shadow_lock)
+{
+	struct klp_shadow_patch *patch = type->patch;
+
+	if (!patch->registered)
+		return false;
+
+	return type->shared ||
+	       ((patch->before || patch->after) && klp_shadow_type_everywhere(type));
+}
+
+static bool klp_shadow_has_link(struct klp_shadow_type *type)
+	__must_hold(&klp_shadow_lock)
+{
+	struct klp_shadow_patch *patch;
+	struct klp_shadow_type *other;
+
+	for_each_patch(patch) {
+		klp_shadow_for_each_type(other, patch) {
+			if (klp_shadow_linked(type, other))
+				return true;
+		}
+	}
+
+	return false;
+}
+
+/* After a change of the list or of patches in it. There are few types: this is short. */
+static void klp_shadow_update(void)
+	__must_hold(&klp_shadow_lock)
+{
+	struct klp_shadow_patch *patch;
+	struct klp_shadow_type *type;
+
+	lockdep_assert_held(&klp_shadow_lock);
+
+	for_each_patch(patch) {
+		klp_shadow_for_each_type(type, patch) {
+			WRITE_ONCE(type->linked, klp_shadow_has_link(type));
+			WRITE_ONCE(type->open, klp_shadow_should_be_open(type));
+		}
+	}
+}
+
+/* === Checks === */
+
+/* A registered type of an id that is not @not's, or NULL. */
+static struct klp_shadow_type *klp_shadow_other_type(unsigned long id,
+						     struct klp_shadow_patch *not)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	struct klp_shadow_patch *patch;
+	struct klp_shadow_type *type;
+
+	lockdep_assert_held(&klp_shadow_patches_lock);
+
+	for_each_patch(patch) {
+		if (patch == not || !patch->registered)
+			continue;
+		klp_shadow_for_each_type(type, patch) {
+			if (type->id == id)
+				return type;
+		}
+	}
+
+	return NULL;
+}
+
+/* Module names have '_' where file names have '-'. */
+static bool klp_shadow_same_module(const char *a, const char *b)
+{
+	a = a ?: "vmlinux";
+	b = b ?: "vmlinux";
+	while (*a && (*a == *b || (*a == '-' && *b == '_') || (*a == '_' && *b == '-')))
+		a++, b++;
+
+	return !*a && !*b;
+}
+
+/* Why two types cannot have the same id, or NULL. */
+static const char *klp_shadow_conflict(const struct klp_shadow_type *type,
+				       const struct klp_shadow_type *other)
+{
+	if (type->shared != other->shared)
+		return "one is shared, the other has parents";
+	if (strcmp(type->name, other->name))
+		return "different names";
+	if (!klp_shadow_same_module(type->parent_module, other->parent_module))
+		return "different .parent_module";
+	if (type->size != other->size)
+		return "different sizes; a new layout needs a new id";
+
+	return NULL;
+}
+
+/* Why two definitions in one livepatch are not the same type, or NULL. */
+static const char *klp_shadow_difference(const struct klp_shadow_type *type,
+					 const struct klp_shadow_type *other)
+{
+	/* Copies from a header have copies of its static functions. */
+	if (!type->ctor != !other->ctor || !type->dtor != !other->dtor ||
+	    !type->release != !other->release || !type->convert != !other->convert)
+		return "different callbacks";
+	if (type->nr_predecessors != other->nr_predecessors ||
+	    memcmp(type->predecessors, other->predecessors, sizeof(type->predecessors)))
+		return "different predecessors";
+
+	return klp_shadow_conflict(type, other);
+}
+
+/* Why a type cannot convert from another one, or NULL. */
+static const char *klp_shadow_inconvertible(const struct klp_shadow_type *type,
+					    const struct klp_shadow_type *other)
+{
+	if (type->shared != other->shared)
+		return "one is shared, the other has parents";
+	if (!klp_shadow_same_module(type->parent_module, other->parent_module))
+		return "different .parent_module";
+
+	return NULL;
+}
+
+/* Why a type is wrong by itself, or NULL. */
+static const char *klp_shadow_fault(const struct klp_shadow_type *type)
+{
+	if (type->size > KMALLOC_MAX_SIZE - sizeof(struct klp_shadow))
+		return "larger than can be allocated";
+	if (type->shared && type->parent_module)
+		return "shared, but has a .parent_module";
+	if (!type->convert != !type->nr_predecessors)
+		return ".convert without predecessors, or the reverse; use KLP_SHADOW_CONVERT()";
+	if (type->nr_predecessors > KLP_SHADOW_MAX_PREDECESSORS)
+		return "too many predecessors";
+	if (klp_shadow_converts(type, type->id))
+		return "its own predecessor";
+
+	return NULL;
+}
+
+static int klp_shadow_check_type(struct klp_shadow_patch *patch, struct klp_shadow_type *type)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	struct klp_shadow_patch *other_patch;
+	struct klp_shadow_type *other;
+	const char *why;
+
+	why = klp_shadow_fault(type);
+	if (why) {
+		pr_err("'%s': shadow type '%s' (%#lx): %s\n", patch->mod->name, type->name,
+		       type->id, why);
+		return -EINVAL;
+	}
+	for (other = patch->types; other < type; other++) {
+		why = other->id == type->id ? klp_shadow_difference(type, other) : NULL;
+		if (why) {
+			pr_err("'%s' defines two different shadow types %#lx, '%s' and '%s': %s\n",
+			       patch->mod->name, type->id, other->name, type->name, why);
+			return -EINVAL;
+		}
+	}
+	for_each_patch(other_patch) {
+		klp_shadow_for_each_type(other, other_patch) {
+			why = NULL;
+			if (other->id == type->id)
+				why = klp_shadow_conflict(type, other);
+			else if (klp_shadow_converts(type, other->id) ||
+				 klp_shadow_converts(other, type->id))
+				why = klp_shadow_inconvertible(type, other);
+			if (!why)
+				continue;
+			pr_err("'%s': shadow type '%s' (%#lx, %zu bytes) conflicts with '%s' (%#lx, %zu bytes) of '%s': %s\n",
+			       patch->mod->name, type->name, type->id, type->size, other->name,
+			       other->id, other->size, other_patch->mod->name, why);
+			return -EINVAL;
+		}
+	}
+
+	return 0;
+}
+
+/* Variables that id-based calls have added become those of the type, if they are large enough. */
+static int klp_shadow_check_existing(struct klp_shadow_patch *patch,
+				     struct klp_shadow_type *type)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	struct klp_shadow_iter iter = { .id = type->id };
+	size_t small = SIZE_MAX, size;
+	struct klp_shadow *shadow;
+	unsigned int budget;
+
+	if (klp_shadow_other_type(type->id, patch))
+		return 0;
+	/* To the end in any case: until then the iterator is in the lists. */
+	do {
+		spin_lock_irq(&klp_shadow_lock);
+		budget = KLP_SHADOW_BATCH;
+		while ((shadow = klp_shadow_iter_next(&iter, &budget))) {
+			size = ksize(shadow) - sizeof(*shadow);
+			if (size < type->size)
+				small = min(small, size);
+		}
+		spin_unlock_irq(&klp_shadow_lock);
+		cond_resched();
+	} while (iter.slot < KLP_SHADOW_SLOTS);
+	if (small == SIZE_MAX)
+		return 0;
+
+	pr_err("'%s': shadow type '%s' (%#lx) has %zu bytes, but a variable with room for %zu exists\n",
+	       patch->mod->name, type->name, type->id, type->size, small);
+	return -EINVAL;
+}
+
+static int klp_shadow_check(struct klp_shadow_patch *patch)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	struct klp_shadow_type *type;
+	int err = 0;
+
+	klp_shadow_for_each_type(type, patch) {
+		err = err ?: klp_shadow_check_type(patch, type);
+		err = err ?: klp_shadow_check_existing(patch, type);
+	}
+
+	return err;
+}
+
+/*
+ * Create shared state that does not exist, unless that of a predecessor waits for its
+ * conversion. Returns 1 if it was created, 0 if not, or an error.
+ */
+static int klp_shadow_create_shared(struct klp_shadow_type *type)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	void *data;
+	bool may;
+	int err;
+
+	lockdep_assert_held(&klp_shadow_patches_lock);
+
+	if (!type->shared)
+		return 0;
+	spin_lock_irq(&klp_shadow_lock);
+	may = klp_shadow_may_add(NULL, type);
+	spin_unlock_irq(&klp_shadow_lock);
+	if (!may)
+		return 0;
+
+	data = klp_shadow_add(NULL, type->id, type->size, GFP_KERNEL, type->ctor, NULL, type,
+			      &err);
+	if (data)
+		return !err;
+
+	pr_err("'%s': shared shadow variable '%s' (%#lx) could not be created: %d\n",
+	       type->patch->mod->name, type->name, type->id, err);
+	return err < 0 ? err : -EINVAL;
+}
+
+/* Create all shared state of a patch, or none. */
+static int klp_shadow_create_all_shared(struct klp_shadow_patch *patch)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	unsigned long *created = bitmap_zalloc(patch->nr_types, GFP_KERNEL);
+	unsigned int i;
+	int ret = 0;
+
+	if (!created)
+		return -ENOMEM;
+	for (i = 0; i < patch->nr_types && ret >= 0; i++) {
+		ret = klp_shadow_create_shared(&patch->types[i]);
+		if (ret > 0)
+			__set_bit(i, created);
+	}
+	if (ret < 0) {
+		for_each_set_bit(i, created, patch->nr_types)
+			__klp_shadow_type_free(NULL, &patch->types[i]);
+	}
+	bitmap_free(created);
+
+	return min(ret, 0);
+}
+
+/* === Transitions === */
+
+/* Tasks change over in the other direction from now on. */
+static void klp_shadow_reverse(void)
+	__must_hold(&klp_shadow_lock)
+{
+	struct klp_shadow_patch *patch;
+
+	for_each_patch(patch)
+		swap(patch->before, patch->after);
+	klp_shadow_direction = klp_shadow_direction == KLP_SHADOW_PATCHING ?
+			       KLP_SHADOW_UNPATCHING : KLP_SHADOW_PATCHING;
+}
+
+/**
+ * klp_shadow_transition() - a transition begins, or is reversed
+ * @key:	key of the livepatch; it may have no types
+ * @replace:	whether it replaces all others
+ * @patching:	whether tasks change over to it, or away from it
+ *
+ * Types that not all tasks use during the transition are closed. (G15)
+ *
+ * Context: Process context. No other transition is going on. Takes klp_shadow_lock.
+ */
+void klp_shadow_transition(const void *key, bool replace, bool patching)
+{
+	struct klp_shadow_patch *patch;
+
+	spin_lock_irq(&klp_shadow_lock);
+	if (klp_shadow_direction != KLP_SHADOW_SETTLED) {
+		klp_shadow_reverse();
+	} else {
+		klp_shadow_direction = patching ? KLP_SHADOW_PATCHING : KLP_SHADOW_UNPATCHING;
+		for_each_patch(patch) {
+			if (patch->key == key && patch->registered)
+				patch->after = patching;
+			else if (patching && replace && !patch->forced)
+				patch->after = false;
+		}
+	}
+	klp_shadow_update();
+	spin_unlock_irq(&klp_shadow_lock);
+}
+
+/* Whether a type was closed during the transition, and will be open after it. */
+static bool klp_shadow_reopens(struct klp_shadow_type *type)
+	__must_hold(&klp_shadow_lock)
+{
+	return !type->open && type->patch->settled && type->patch->after;
+}
+
+/*
+ * Remove all variables of a type. Parents of some may have been freed while not all tasks
+ * ran the livepatch. Tasks that ran it all the time may still use others, so the memory
+ * is kept until the livepatch is unregistered.
+ */
+static void klp_shadow_hide(struct klp_shadow_type *type)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	struct klp_shadow_iter iter = { .id = type->id };
+	struct klp_shadow *shadow;
+	unsigned int budget;
+
+	lockdep_assert_held(&klp_shadow_patches_lock);
+
+	do {
+		LLIST_HEAD(removed);
+
+		spin_lock_irq(&klp_shadow_lock);
+		budget = KLP_SHADOW_BATCH;
+		while ((shadow = klp_shadow_iter_next(&iter, &budget))) {
+			klp_shadow_unlink(shadow, &removed);
+			shadow->type = type;
+			__llist_add(&shadow->reclaim, &type->patch->hidden);
+		}
+		spin_unlock_irq(&klp_shadow_lock);
+		klp_shadow_reclaim_list(&removed);
+		cond_resched();
+	} while (iter.slot < KLP_SHADOW_SLOTS);
+}
+
+/* Free hidden variables of a patch, those of one module's objects if @mod is not NULL. */
+static void klp_shadow_free_hidden(struct klp_shadow_patch *patch, struct module *mod)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	struct klp_shadow *shadow, *next;
+	struct klp_shadow_type *type;
+	struct llist_node *list;
+
+	lockdep_assert_held(&klp_shadow_patches_lock);
+
+	list = __llist_del_all(&patch->hidden);
+	llist_for_each_entry_safe(shadow, next, list, reclaim) {
+		LLIST_HEAD(removed);
+
+		type = shadow->type;
+		if (mod && !klp_shadow_same_module(type->parent_module, mod->name)) {
+			__llist_add(&shadow->reclaim, &patch->hidden);
+			continue;
+		}
+		rcu_read_lock();
+		spin_lock_irq(&klp_shadow_lock);
+		klp_shadow_drop(shadow, type->dtor, type, &removed);
+		spin_unlock_irq(&klp_shadow_lock);
+		klp_shadow_reclaim_list(&removed);
+		rcu_read_unlock();
+		cond_resched();
+	}
+}
+
+/* === Unregistering === */
+
+/* The type in use that variables of another one are converted to, or NULL. */
+static struct klp_shadow_type *klp_shadow_successor(struct klp_shadow_type *from)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	struct klp_shadow_type *type, *successor = NULL;
+	struct klp_shadow_patch *patch;
+
+	lockdep_assert_held(&klp_shadow_patches_lock);
+
+	spin_lock_irq(&klp_shadow_lock);
+	for_each_patch(patch) {
+		if (!patch->before && !patch->after)
+			continue;
+		klp_shadow_for_each_type(type, patch) {
+			if (klp_shadow_linked(type, from) && klp_shadow_converts(type, from->id))
+				successor = type;
+		}
+	}
+	spin_unlock_irq(&klp_shadow_lock);
+
+	return successor;
+}
+
+static void klp_shadow_convert_type(struct klp_shadow_type *from, struct klp_shadow_type *to)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	const char *name = to->patch->mod->name;
+	struct klp_shadow_conversion result = {};
+
+	klp_shadow_convert(from, to, &result);
+	if (result.done)
+		pr_info("'%s': converted %lu shadow variables '%s' (%#lx) to '%s' (%#lx)\n", name,
+			result.done, from->name, from->id, to->name, to->id);
+	if (result.failed)
+		pr_warn("'%s': freed %lu shadow variables '%s' (%#lx) that could not be converted: %d\n",
+			name, result.failed, from->name, from->id, result.err);
+	/* If that of the predecessor could not be converted. */
+	klp_shadow_create_shared(to);
+}
+
+static void klp_shadow_finish(struct klp_shadow_patch *patch)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	struct klp_shadow_type *type, *successor;
+
+	lockdep_assert_held(&klp_shadow_patches_lock);
+
+	klp_shadow_for_each_type(type, patch) {
+		if (klp_shadow_other_type(type->id, patch))
+			continue;
+		successor = klp_shadow_successor(type);
+		if (successor)
+			klp_shadow_convert_type(type, successor);
+		else
+			klp_shadow_type_free_all(type);
+	}
+	klp_shadow_free_hidden(patch, NULL);
+
+	spin_lock_irq(&klp_shadow_lock);
+	patch->registered = false;
+	patch->leaving = false;
+	klp_shadow_update();
+	spin_unlock_irq(&klp_shadow_lock);
+}
+
+static void klp_shadow_finish_all(void)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	struct klp_shadow_patch *patch;
+
+	for_each_patch(patch) {
+		if (READ_ONCE(patch->leaving))
+			klp_shadow_finish(patch);
+	}
+}
+
+/**
+ * klp_shadow_unregister() - a livepatch is disabled, replaced, or failed to be enabled
+ * @key:	key of the livepatch; it may have no types
+ * @forced:	the transition was forced: its code may still run, and its module stays
+ *
+ * klp_shadow_flush() does the rest. After a forced transition nothing is freed. (G15)
+ *
+ * Context: Process context. Takes klp_shadow_lock.
+ */
+void klp_shadow_unregister(const void *key, bool forced)
+{
+	struct klp_shadow_patch *patch, *found = NULL;
+
+	spin_lock_irq(&klp_shadow_lock);
+	for_each_patch(patch) {
+		if (patch->key == key && patch->registered)
+			found = patch;
+	}
+	if (found) {
+		WRITE_ONCE(found->leaving, !forced);
+		found->forced = forced;
+		found->before = forced;
+		found->after = forced;
+		klp_shadow_update();
+	}
+	spin_unlock_irq(&klp_shadow_lock);
+
+	if (found && forced)
+		pr_notice("'%s' was forced; keeping its shadow variables\n", found->mod->name);
+}
+
+/**
+ * klp_shadow_flush() - convert or free the variables of unregistered livepatches
+ *
+ * The variables of each id that no other livepatch has are converted to those of a
+ * successor, or freed. (G15, G16)
+ *
+ * Context: Process context, sleeps, takes long if there are many variables: not under
+ * klp_mutex, if that can be avoided. Takes klp_shadow_patches_lock.
+ */
+void klp_shadow_flush(void)
+{
+	mutex_lock(&klp_shadow_patches_lock);
+	klp_shadow_finish_all();
+	mutex_unlock(&klp_shadow_patches_lock);
+}
+
+/* === Completing a transition === */
+
+/**
+ * klp_shadow_complete() - a transition is complete
+ * @patching:	whether all tasks have changed over to the livepatch, or away from it
+ *
+ * Opens the types that all tasks use now. (G15)
+ *
+ * Context: Process context, sleeps. Takes klp_shadow_lock; klp_shadow_patches_lock if an
+ * unpatching was reversed.
+ */
+void klp_shadow_complete(bool patching)
+{
+	struct klp_shadow_patch *patch;
+	struct klp_shadow_type *type;
+	enum klp_shadow_direction direction;
+	bool hide = false, reopens;
+
+	direction = patching ? KLP_SHADOW_PATCHING : KLP_SHADOW_UNPATCHING;
+	spin_lock_irq(&klp_shadow_lock);
+	if (direction != klp_shadow_direction) {
+		/* Cancelled before any task has changed over: nothing is stale. */
+		klp_shadow_reverse();
+	} else {
+		for_each_patch(patch) {
+			klp_shadow_for_each_type(type, patch)
+				hide |= klp_shadow_reopens(type);
+		}
+	}
+	spin_unlock_irq(&klp_shadow_lock);
+
+	if (hide) {
+		mutex_lock(&klp_shadow_patches_lock);
+		/* What they leave is as old, and must not be converted later. */
+		klp_shadow_finish_all();
+		for_each_patch(patch) {
+			klp_shadow_for_each_type(type, patch) {
+				spin_lock_irq(&klp_shadow_lock);
+				reopens = klp_shadow_reopens(type);
+				spin_unlock_irq(&klp_shadow_lock);
+				if (reopens)
+					klp_shadow_hide(type);
+			}
+		}
+		mutex_unlock(&klp_shadow_patches_lock);
+	}
+
+	spin_lock_irq(&klp_shadow_lock);
+	klp_shadow_direction = KLP_SHADOW_SETTLED;
+	for_each_patch(patch) {
+		patch->before = patch->after;
+		patch->settled |= patch->after;
+	}
+	klp_shadow_update();
+	spin_unlock_irq(&klp_shadow_lock);
+}
+
+/* === Registering === */
+
+/* The patch with these types: a module that has failed to enable it may try again. */
+static struct klp_shadow_patch *klp_shadow_listed(struct klp_shadow_type *types)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	struct klp_shadow_patch *patch;
+
+	for_each_patch(patch) {
+		if (patch->types == types)
+			return patch;
+	}
+
+	return NULL;
+}
+
+static struct klp_shadow_patch *klp_shadow_patch_alloc(struct module *mod,
+						       struct klp_shadow_type *types,
+						       unsigned int nr_types)
+{
+	struct klp_shadow_patch *patch = kzalloc(sizeof(*patch), GFP_KERNEL);
+
+	if (!patch)
+		return NULL;
+	INIT_LIST_HEAD(&patch->list);
+	patch->mod = mod;
+	patch->types = types;
+	patch->nr_types = nr_types;
+	init_llist_head(&patch->hidden);
+
+	return patch;
+}
+
+/**
+ * klp_shadow_register() - a livepatch is about to be enabled
+ * @key:	key of the livepatch; no registered one has the same
+ * @mod:	its module
+ * @types:	its shadow types
+ * @nr_types:	number of types; not 0
+ * @replace:	whether it replaces all others
+ *
+ * Checks the types, and creates shared state that does not exist. (G15)
+ *
+ * Context: Process context, sleeps. Takes klp_shadow_patches_lock.
+ * Return: 0; -EINVAL if a type is wrong or conflicts with another one, which the log
+ * explains; -ENOMEM; the error of a constructor of shared state. Nothing has changed on
+ * any error.
+ */
+int klp_shadow_register(const void *key, struct module *mod, struct klp_shadow_type *types,
+			unsigned int nr_types, bool replace)
+{
+	static unsigned long seq;	/* guarded by klp_shadow_patches_lock */
+	struct klp_shadow_patch *patch;
+	struct klp_shadow_type *type;
+	int err;
+
+	mutex_lock(&klp_shadow_patches_lock);
+	/* What they leave must not become variables of this one. */
+	klp_shadow_finish_all();
+	patch = klp_shadow_listed(types) ?: klp_shadow_patch_alloc(mod, types, nr_types);
+	err = patch ? klp_shadow_check(patch) : -ENOMEM;
+	if (err) {
+		if (patch && list_empty(&patch->list))
+			kfree(patch);
+		goto out;
+	}
+
+	spin_lock_irq(&klp_shadow_lock);
+	klp_shadow_for_each_type(type, patch)
+		type->patch = patch;
+	patch->key = key;
+	patch->seq = ++seq;
+	patch->replace = replace;
+	patch->registered = true;
+	patch->forced = false;
+	patch->settled = false;
+	list_del(&patch->list);
+	list_add_tail(&patch->list, &klp_shadow_patches);
+	klp_shadow_update();
+	spin_unlock_irq(&klp_shadow_lock);
+
+	err = klp_shadow_create_all_shared(patch);
+	if (err) {
+		spin_lock_irq(&klp_shadow_lock);
+		patch->registered = false;
+		klp_shadow_update();
+		spin_unlock_irq(&klp_shadow_lock);
+	}
+out:
+	mutex_unlock(&klp_shadow_patches_lock);
+
+	return err;
+}
+
+/* === Modules that go === */
+
+/* The module of a type's release callback. */
+struct module *klp_shadow_type_module(const struct klp_shadow_type *type)
+{
+	return type->patch ? type->patch->mod : NULL;
+}
+
+/* Whether callbacks of a type use a module: they are in it, or its objects are parents. */
+bool klp_shadow_type_uses(const struct klp_shadow_type *type, const struct module *mod)
+{
+	return !mod || klp_shadow_type_module(type) == mod ||
+	       klp_shadow_same_module(type->parent_module, mod->name);
+}
+
+/* A quick look, so that most modules wait for nothing. */
+static bool klp_shadow_is_used(struct module *mod)
+{
+	struct klp_shadow_patch *patch;
+	struct klp_shadow_type *type;
+	bool used = false;
+
+	spin_lock_irq(&klp_shadow_lock);
+	for_each_patch(patch) {
+		klp_shadow_for_each_type(type, patch)
+			used |= klp_shadow_type_uses(type, mod);
+	}
+	spin_unlock_irq(&klp_shadow_lock);
+
+	return used;
+}
+
+/**
+ * klp_shadow_module_going() - a module's objects are gone, and its code is about to be
+ * @mod:	the module
+ *
+ * Frees the variables of its objects, and calls all release callbacks that may use
+ * it. (G14, G15)
+ *
+ * Context: Process context, sleeps. Takes klp_shadow_patches_lock.
+ */
+void klp_shadow_module_going(struct module *mod)
+{
+	struct klp_shadow_patch *patch, *next;
+	struct klp_shadow_type *type;
+	LIST_HEAD(gone);
+
+	if (!klp_shadow_is_used(mod))
+		return;
+
+	mutex_lock(&klp_shadow_patches_lock);
+	list_for_each_entry_safe(patch, next, &klp_shadow_patches, list) {
+		klp_shadow_for_each_type(type, patch) {
+			if (patch->registered &&
+			    klp_shadow_same_module(type->parent_module, mod->name))
+				klp_shadow_type_free_all(type);
+		}
+		klp_shadow_free_hidden(patch, mod);
+		if (patch->mod != mod || patch->registered)
+			continue;
+		spin_lock_irq(&klp_shadow_lock);
+		list_move(&patch->list, &gone);
+		spin_unlock_irq(&klp_shadow_lock);
+	}
+	mutex_unlock(&klp_shadow_patches_lock);
+
+	klp_shadow_drain(mod);
+	list_for_each_entry_safe(patch, next, &gone, list)
+		kfree(patch);
+}
+
+static int klp_shadow_module_event(struct notifier_block *nb, unsigned long event, void *mod)
+{
+	/* Its exit function has returned, or its init function has failed. */
+	if (event == MODULE_STATE_GOING)
+		klp_shadow_module_going(mod);
+
+	return NOTIFY_OK;
+}
+
+/*
+ * First of all: when another notifier refuses a module that is coming, only those before
+ * it are told that the module goes.
+ */
+static struct notifier_block klp_shadow_module_nb = {
+	.notifier_call = klp_shadow_module_event,
+	.priority = INT_MAX,
+};
+
+static int __init klp_shadow_patch_init(void)
+{
+	return register_module_notifier(&klp_shadow_module_nb);
+}
+core_initcall(klp_shadow_patch_init);
+
+/* === Calls of the livepatch core === */
+
+#ifdef CONFIG_LIVEPATCH
+/* The section with the types. Sets *@size to 0 if there is none. */
+static int klp_shadow_section(struct module *mod, struct klp_shadow_type **types, size_t *size)
+{
+	const struct klp_modinfo *info = mod->klp_info;
+	unsigned int i;
+
+	*size = 0;
+	for (i = 1; i < info->hdr.e_shnum; i++) {
+		if (strcmp(info->secstrings + info->sechdrs[i].sh_name, KLP_SHADOW_SECTION))
+			continue;
+		if (*size) {
+			pr_err("'%s' has more than one section %s\n", mod->name,
+			       KLP_SHADOW_SECTION);
+			return -EINVAL;
+		}
+		*types = (void *)info->sechdrs[i].sh_addr;
+		*size = info->sechdrs[i].sh_size;
+	}
+
+	return 0;
+}
+
+static bool klp_shadow_abi_fits(struct klp_shadow_type *types, size_t size)
+{
+	size_t i;
+
+	/* Another version may have another size: look at the first one only, then at all. */
+	if (size < sizeof(types->abi) || types->abi != KLP_SHADOW_ABI || size % sizeof(*types))
+		return false;
+	for (i = 0; i < size / sizeof(*types); i++) {
+		if (types[i].abi != KLP_SHADOW_ABI)
+			return false;
+	}
+
+	return true;
+}
+
+/* Tell what is probably a mistake in .parent_module. */
+static void klp_shadow_check_parents(struct klp_patch *patch, struct klp_shadow_type *type)
+{
+	bool kernel = false, found = false;
+	struct klp_object *obj;
+
+	if (type->shared || (type->parent_module && !strcmp(type->parent_module, "vmlinux")))
+		return;
+	klp_for_each_object_static(patch, obj) {
+		kernel |= !obj->name;
+		found |= obj->name && klp_shadow_same_module(obj->name, type->parent_module);
+	}
+	if (!type->parent_module && !kernel)
+		pr_warn("'%s' patches modules only, but shadow type '%s' has no .parent_module; use \"vmlinux\" if the parents are the kernel's own\n",
+			patch->mod->name, type->name);
+	if (type->parent_module && !found)
+		pr_warn("'%s' does not patch module '%s', which shadow type '%s' has as .parent_module\n",
+			patch->mod->name, type->parent_module, type->name);
+}
+
+/**
+ * klp_shadow_register_patch() - a livepatch is about to be enabled
+ * @patch:	the livepatch; it may have shadow types or not
+ *
+ * Context: Process context, sleeps. Takes klp_shadow_patches_lock.
+ * Return: As klp_shadow_register().
+ */
+int klp_shadow_register_patch(struct klp_patch *patch)
+{
+	struct klp_shadow_type *types;
+	size_t size, i;
+	int err;
+
+	err = klp_shadow_section(patch->mod, &types, &size);
+	if (err || !size)
+		return err;
+	if (!klp_shadow_abi_fits(types, size)) {
+		pr_err("'%s' was built for another kernel: its shadow types are not of version %u\n",
+		       patch->mod->name, KLP_SHADOW_ABI);
+		return -EINVAL;
+	}
+	for (i = 0; i < size / sizeof(*types); i++)
+		klp_shadow_check_parents(patch, &types[i]);
+
+	return klp_shadow_register(patch, patch->mod, types, size / sizeof(*types),
+				   patch->replace);
+}
+
+/**
+ * klp_shadow_begin_transition() - a transition begins, or is reversed
+ * @patch:	the livepatch
+ * @patching:	whether tasks change over to it, or away from it
+ *
+ * Context: Process context. Takes klp_shadow_lock.
+ */
+void klp_shadow_begin_transition(struct klp_patch *patch, bool patching)
+{
+	klp_shadow_transition(patch, patch->replace, patching);
+}
+
+/**
+ * klp_shadow_complete_transition() - all tasks have changed over
+ * @patching:	whether to the livepatch, or away from it
+ *
+ * Before the post_patch and post_unpatch callbacks.
+ *
+ * Context: Process context, sleeps. As klp_shadow_complete().
+ */
+void klp_shadow_complete_transition(bool patching)
+{
+	klp_shadow_complete(patching);
+}
+
+/**
+ * klp_shadow_unregister_patch() - a livepatch is disabled, replaced, or failed to be enabled
+ * @patch:	the livepatch
+ *
+ * Followed by klp_shadow_flush() before the core puts the module.
+ *
+ * Context: Process context. Takes klp_shadow_lock.
+ */
+void klp_shadow_unregister_patch(struct klp_patch *patch)
+{
+	klp_shadow_unregister(patch, patch->forced);
+}
+#endif
