@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Declared variables live as long as livepatches that declare them: G14, G15, G16.
+# Variables live as long as livepatches that have their type: G14 ... G17.
 #
-# Livepatches 1, 2 and 3 declare what their parameters say, livepatch 0 declares
-# nothing. All of them patch test_klp_shadow_owner, and replace all others unless
+# Livepatches 1, 2 and 3 have types as their parameters say, livepatch 0 has none.
+# All of them patch test_klp_shadow_owner, and replace all others unless
 # they are told not to. With arguments, only what they name: "many", a million
 # variables; "force", a transition that is forced, the last that a machine can do.
 
@@ -58,13 +58,20 @@ refused()
 	report "$(grep -qE "$2" <<<"$log"; echo $?)" "$1"
 }
 
+# logged_since(mark, message): the log has it since then
+logged_since()
+{
+	log_since "$1" | grep -qE "$2"
+}
+
 # logged(text, message): the log has it since the last mark
 logged()
 {
-	report "$(log_since "$mark" | grep -qE "$2"; echo $?)" "$1"
+	logged_since "$mark" "$2"
+	report $? "$1"
 }
 
-# off(n): disable it, until it is given up
+# off(n): disable it, until it is unregistered
 off()
 {
 	local dir
@@ -74,7 +81,7 @@ off()
 	await gone "$dir" || report 1 "livepatch $1 is disabled"
 }
 
-# unload(n): a livepatch that was given up; result is what it has counted
+# unload(n): a livepatch that is disabled; result is what it has counted
 unload()
 {
 	local name
@@ -126,7 +133,19 @@ reverse()
 	await gone "$dir" || report 1 "the transition to livepatch $1 is reversed"
 }
 
-begin $OWNER "$(lp_name 0)" "$(lp_name 1)" "$(lp_name 2)" "$(lp_name 3)"
+# counted(ctors, dtors, [converted]): what a livepatch says that it has counted
+counted()
+{
+	echo "ctors $1, dtors $2, releases $2, converted ${3:-0}, wrong 0"
+}
+
+VAR=0x5d0b0000
+LATER=0x5d0b0010
+LATEST=0x5d0b0020
+LAST_EXTRA="converted [0-9]* shadow variables 'extra' \(0x5d0c001d\)"
+HEADER=test_klp_shadow_header
+
+begin $OWNER $HEADER test_klp_shadow_api "$(lp_name 0)" "$(lp_name 1)" "$(lp_name 2)" "$(lp_name 3)"
 insmod "$modules/$OWNER.ko" || exit
 loaded=$OWNER
 
@@ -135,14 +154,29 @@ loaded=$OWNER
 # The watchdogs of the kernel find a lock that is held for too long.
 many()
 {
-	local LIMIT=300
+	local LIMIT=300 log
 
 	lp 1
 	set_lp 1 add 1000000
 	off 1
 	unload 1
-	is "G15 a million are given up" "$result" \
-		"ctors 1000000, dtors 1000000, releases 1000000, converted 0, wrong 0"
+	is "G15 a million are freed" "$result" "$(counted 1000000 1000000)"
+
+	# Loading and unloading of another module waits neither for conversions, which
+	# the core's own lock would make it do, nor for release callbacks.
+	lp 1 extra_id=0x5d0c0000
+	set_lp 1 add_extra 900000
+	lp 2 extra_id=0x5d0d0000 extra_from=0x5d0c0000
+	insmod "$modules/test_klp_shadow_api.ko"
+	rmmod test_klp_shadow_api
+	kmsg "another module was loaded and unloaded"
+	await logged_since "$begin" "$LAST_EXTRA" || report 1 "G16 all are converted"
+	log=$(log_since "$begin" | grep -E "another module was loaded|$LAST_EXTRA")
+	report "$([[ $log == *another*converted* ]]; echo $?)" \
+		"G16 30 types are converted while another module comes and goes"
+	off 2
+	unload 1
+	unload 2
 }
 
 # Its modules cannot be unloaded ever again.
@@ -156,9 +190,14 @@ force()
 	echo 1 >"/sys/kernel/livepatch/$(lp_name 0)/force"
 	unblock 1
 	await reads 0 "/sys/kernel/livepatch/$(lp_name 0)/transition"
-	logged "G15 a forced transition gives nothing up, and says so" \
-		"'$(lp_name 1)' was given up by force: its shadow variables stay"
+	await logged_since "$mark" "'$(lp_name 1)' was forced; keeping its shadow variables"
+	report $? "G15 after a forced transition nothing is freed, and the log says so"
 	is "G15 the variables stay" "$(get_lp 1 there)" 10
+	# The successor has its own.
+	lp 2 id=$LATER from=$VAR size=16
+	set_lp 2 add 3
+	is "G15 a successor is not refused, and has its own" \
+		"$(get_lp 1 there) $(get_lp 2 there)" "10 3"
 	loaded=
 }
 
@@ -179,13 +218,13 @@ fi
 
 lp 1
 set_lp 1 add 100
-is "G15 declared variables are there" "$(get_lp 1 there)" 100
+is "G15 variables are there" "$(get_lp 1 there)" 100
 set_lp 1 drop 7
-is "G15 a declared variable is freed" "$(get_lp 1 there)" 99
+is "G15 a variable is freed" "$(get_lp 1 there)" 99
 off 1
 unload 1
 is "G14 G15 they go with the livepatch, each released before that is unloaded" \
-	"$result" "ctors 100, dtors 100, releases 100, converted 0, wrong 0"
+	"$result" "$(counted 100 100)"
 
 lp 1
 is "G15 the next time it begins without any" "$(get_lp 1 there)" 0
@@ -197,27 +236,24 @@ set_lp 1 add 50
 off 1
 rmmod "$(lp_name 1)" 2>/dev/null
 unload 1
-is "G14 it cannot be unloaded while it releases" \
-	"$result" "ctors 50, dtors 50, releases 50, converted 0, wrong 0"
+is "G14 it cannot be unloaded while it releases" "$result" "$(counted 50 50)"
 
 # --- Atomic replace ---
 
 lp 1
 set_lp 1 add 100
 lp 2
-is "G15 the next livepatch that declares them finds them" "$(get_lp 2 there)" 100
+is "G15 the next livepatch with the type finds them" "$(get_lp 2 there)" 100
 unload 1
-is "G15 the replaced one frees none" \
-	"$result" "ctors 100, dtors 0, releases 0, converted 0, wrong 0"
+is "G15 the replaced one frees none" "$result" "$(counted 100 0)"
 lp 1
 is "G15 the previous one, when it comes back, finds them" "$(get_lp 1 there)" 100
 unload 2
 lp 0
 unload 1
-is "G15 replaced by one that declares nothing, they are freed" \
-	"$result" "ctors 0, dtors 100, releases 100, converted 0, wrong 0"
+is "G15 replaced by one without the type, they are freed" "$result" "$(counted 0 100)"
 lp 1
-is "G15 replaced by one that declares them again, there is none" "$(get_lp 1 there)" 0
+is "G15 replaced by one with it again, there is none" "$(get_lp 1 there)" 0
 off 1
 unload 0
 unload 1
@@ -226,15 +262,14 @@ lp 1
 set_lp 1 add 100
 lp 0
 lp 2
-is "G15 of the first of three, the second not declaring them, the third finds none" \
+is "G15 of the first of three, the second without the type, the third finds none" \
 	"$(get_lp 2 there)" 0
 set_lp 2 add 10
 off 2
 unload 2
 unload 0
 unload 1
-is "G15 and the first has freed its own" \
-	"$result" "ctors 100, dtors 100, releases 100, converted 0, wrong 0"
+is "G15 and the first has freed its own" "$result" "$(counted 100 100)"
 
 # --- Several at once ---
 
@@ -244,16 +279,13 @@ set_lp 1 add 100
 is "G15 livepatches that do not replace each other share them" "$(get_lp 2 there)" 100
 off 2
 unload 2
-is "G15 the one that goes first frees none" "$(get_lp 1 there) $result" \
-	"100 ctors 0, dtors 0, releases 0, converted 0, wrong 0"
+is "G15 the one that goes first frees none" "$(get_lp 1 there) $result" "100 $(counted 0 0)"
 lp 2 replace=0
 lp 0
 unload 1
-is "G15 of two that are replaced at once the first frees none" "$result" \
-	"ctors 100, dtors 0, releases 0, converted 0, wrong 0"
+is "G15 of two that are replaced at once the first frees none" "$result" "$(counted 100 0)"
 unload 2
-is "G15 and the second frees all" "$result" \
-	"ctors 0, dtors 100, releases 100, converted 0, wrong 0"
+is "G15 and the second frees all" "$result" "$(counted 0 100)"
 off 0
 unload 0
 
@@ -265,34 +297,66 @@ refused "G15 one that fails in a callback" "pre-patch callback failed" 2 fail=1
 is "G15 leaves the variables to the others" "$(get_lp 1 there)" 20
 refused "G15 one with a function that is not there" "symbol .* not found" 2 no_target=1
 is "G15 leaves them as well" "$(get_lp 1 there)" 20
-refused "G15 one whose shared state cannot be built" "no shared shadow variable 'state'" \
-	2 state_err=-5
+refused "G15 one whose shared state cannot be created" \
+	"shared shadow variable 'state' .* could not be created: -5" 2 state_err=-5
 is "G15 leaves them again" "$(get_lp 1 there)" 20
+is "G15 and insmod tells the constructor's error" \
+	"$(LC_ALL=C insmod "$modules/$(lp_name 2).ko" state_err=-5 2>&1 | grep -c 'output error')" 1
 off 1
 unload 1
 refused "G15 alone, one that fails in a callback" "pre-patch callback failed" 2 fail=1
 refused "G14 one that fails releases before its module goes" "pre-patch callback failed" \
-	2 fail=1 early=10 slow=100
+	2 fail=1 slow=500
 lp 1
 is "G15 leaves nothing" "$(get_lp 1 there) $(get_lp 1 state)" "0 1"
+off 1
+unload 1
 
-# --- A transition that is reversed ---
+# Somebody else's release callbacks sleep meanwhile.
+lp 1 slow=5000
+set_lp 1 add 1
+set_lp 1 drop 1
+refused "G14 one that fails while another releases" "pre-patch callback failed" 2 fail=1
+is "G14 does not wait for that" "$(get_lp 1 releases)" 0
+off 1
+unload 1
 
+# --- While tasks change over ---
+
+lp 1
 set_lp 1 add 30
 block 1
 insert 2
+is "G17 a replacing livepatch with the type finds them meanwhile" "$(get_lp 2 there)" 30
 reverse 2
 unload 2
 is "G15 reversed half way, the new livepatch frees none" "$(get_lp 1 there)" 30
 block 1
 insert 0
+is "G17 replaced by one without it, they are hidden at once" "$(get_lp 1 there)" 0
+is "G17 and none can be added" "$(LC_ALL=C set_lp 1 add 30 2>&1 | grep -c 'Cannot allocate')" 1
 reverse 0
 unload 0
-is "G15 one that does not declare them neither" "$(get_lp 1 there)" 30
+is "G17 reversed, there is none: parents may have gone" "$(get_lp 1 there)" 0
+set_lp 1 add 10
+is "G17 and they can be added again" "$(get_lp 1 there)" 10
+block 1
+echo 0 >"/sys/kernel/livepatch/$(lp_name 1)/enabled"
+is "G17 being disabled, it finds none" "$(get_lp 1 there)" 0
+echo 1 >"/sys/kernel/livepatch/$(lp_name 1)/enabled"
+unblock 1
+await reads 0 "/sys/kernel/livepatch/$(lp_name 1)/transition"
+is "G17 the disabling reversed, there is none" "$(get_lp 1 there) $(get_lp 1 releases)" "0 0"
+set_lp 1 add 5
 off 1
 unload 1
-is "G15 and they go in the end" "$result" \
-	"ctors 30, dtors 30, releases 30, converted 0, wrong 0"
+is "G15 and all go in the end" "$result" "$(counted 45 45)"
+refused "G17 a pre-patch callback of the first livepatch can add none" \
+	"pre-patch callback failed" 1 early=10 fail=1
+lp 1
+is "G17 so nothing is left of it" "$(get_lp 1 there)" 0
+off 1
+unload 1
 
 # --- Shared state ---
 
@@ -307,86 +371,138 @@ unload 2
 is "G15 and on, after the first ones have gone" "$(get_lp 3 state)" 17
 lp 0
 lp 1 state_id=0x5d0b0001
-is "G15 shared state is new after one that does not declare it" "$(get_lp 1 state)" 1
+is "G15 shared state is new after one that does not have it" "$(get_lp 1 state)" 1
 off 1
 unload 0
 unload 3
 unload 1
 is "G15 nothing was wrong" "${result##*, }" "wrong 0"
 
-# --- Clashes ---
+# --- Conflicts and faults ---
 
 lp 1
 set_lp 1 add 20
-refused "G15 another name clashes" \
-	"lp2' declares .* as 'rav' .*lp1' declares it as 'var'.*: another name" 2 name=rav
-refused "G15 another size clashes" "with 16 bytes, .* with 8: .*size, and does not replace" \
-	2 size=16 replace=0 convert=0
-refused "G15 another size without a conversion clashes" "size, without a conversion" 2 size=16
-refused "G15 another owner clashes" "another module's objects" 2 owner=$OWNER
-refused "G15 what is shared elsewhere clashes" "one shared variable, not one for each parent" \
-	2 state_id=0x5d0b0000 id=99
-refused "G15 the same id twice clashes" \
-	"declares .* twice, as ('var' and 'state'|'state' and 'var')" \
+refused "G15 another name conflicts" \
+	"lp2': shadow type 'rav' .*conflicts with 'var' .* of '.*lp1': different names" 2 name=rav
+refused "G15 another size conflicts" "16 bytes\) conflicts .* 8 bytes\).*: different sizes" \
+	2 size=16
+refused "G15 another module's objects conflict" "different .parent_module" 2 parent_module=$OWNER
+refused "G15 shared state conflicts with variables of parents" "one is shared" \
+	2 state_id=$VAR id=99
+refused "G15 two different types of one id" \
+	"defines two different shadow types .*, ('var' and 'state'|'state' and 'var')" \
 	2 id=0x5d0b0002 state_id=0x5d0b0002
+refused "G15 types of another version" "lp2' was built for another kernel" 2 abi=1
 is "G15 the enabled one keeps its variables" "$(get_lp 1 there)" 20
+off 1
+refused "G15 also a disabled livepatch conflicts while its module is loaded" "different sizes" \
+	2 size=16
+unload 1
+lp 2 size=16
+off 2
+unload 2
+
+mark
+lp 1 parent_module=
+logged "G15 a type without .parent_module is noticed" \
+	"lp1' patches modules only, but shadow type 'var' has no .parent_module"
+off 1
+unload 1
+mark
+lp 1 parent_module=mac80211
+logged "G15 one with a module that is not patched as well" \
+	"lp1' does not patch module 'mac80211', which shadow type 'var' has"
+off 1
+unload 1
+
+insmod "$modules/$HEADER.ko" && loaded="$HEADER $loaded"
+await reads 0 /sys/kernel/livepatch/$HEADER/transition
+echo 4 >/sys/module/$HEADER/parameters/sum
+is "G15 a type in a header that two files include is one type" \
+	"$(cat /sys/module/$HEADER/parameters/sum)" 8
+echo 0 >/sys/kernel/livepatch/$HEADER/enabled
+await gone /sys/kernel/livepatch/$HEADER
+await reads 0 /sys/module/$HEADER/refcnt
+rmmod $HEADER && loaded=${loaded/"$HEADER "/}
 
 # --- Conversion ---
 
-lp 2 size=48 convert=0
+lp 1
+set_lp 1 add 20
+lp 2 id=$LATER from=$VAR size=48
+await reads 20 "/sys/module/$(lp_name 2)/parameters/there"
 is "G16 variables grow at an upgrade" "$(get_lp 2 there)" 20
 unload 1
-is "G16 the old ones are not destroyed" "$result" \
-	"ctors 20, dtors 0, releases 0, converted 0, wrong 0"
-refused "G16 there is no way back without a conversion" "without a conversion" 1
-lp 3 size=16 convert=0
-is "G16 variables shrink at a downgrade that can convert them" "$(get_lp 3 there)" 20
+is "G16 the old ones are not destroyed" "$result" "$(counted 20 0)"
+lp 1
 unload 2
-is "G16 each was converted once" "$result" \
-	"ctors 0, dtors 0, releases 0, converted 20, wrong 0"
+is "G16 a downgrade frees them" "$result" "$(counted 0 20 20)"
+is "G16 and begins anew" "$(get_lp 1 there)" 0
+set_lp 1 add 20
 mark
-lp 1 size=32 convert=4
-is "G16 what cannot be converted is freed" "$(get_lp 1 there)" 15
-logged "G16 and the log says so" "5 shadow variables .* freed, their conversion failed: -34"
-unload 3
-is "G16 as it was declared before" "$result" \
-	"ctors 0, dtors 5, releases 5, converted 20, wrong 0"
-off 1
+lp 3 id=$LATEST from=$LATER,$VAR size=16 convert=4
+await reads 15 "/sys/module/$(lp_name 3)/parameters/there"
+is "G16 a version is skipped, and what cannot be converted is freed" "$(get_lp 3 there)" 15
+await logged_since "$mark" "freed 5 shadow variables 'var' .* that could not be converted: -34"
+report $? "G16 and the log says so"
 unload 1
-is "G16 the others go with the livepatch" "$result" \
-	"ctors 0, dtors 15, releases 15, converted 15, wrong 0"
+is "G16 with the callbacks of its own type" "$result" "$(counted 20 5)"
+off 3
+unload 3
+is "G16 the others go with the livepatch" "$result" "$(counted 0 15 15)"
 
 lp 1
 set_lp 1 add 20
 block 1
-insert 2 size=16 convert=0
-is "G16 before the transition has completed there is none for the new one" \
-	"$(get_lp 2 there)" 0
-is "G16 and it can add none" "$(set_lp 2 add 30 2>&1 | grep -c 'Cannot allocate')" 1
-set_lp 2 drop 3
-is "G16 but it can free one, and the old livepatch has all the others" "$(get_lp 1 there)" 19
+insert 2 id=$LATER from=$VAR size=16
+is "G16 a parent with an old one has none for the new livepatch" "$(get_lp 2 there)" 0
+is "G16 and gets none" "$(LC_ALL=C set_lp 2 add 30 2>&1 | grep -c 'Cannot allocate')" 1
+for n in 1 2 3; do
+	set_lp 2 drop $n
+done
+is "G16 new code frees old ones" "$(get_lp 1 there)" 17
+set_lp 2 add 3
+is "G16 and can add new ones then" "$(get_lp 2 there)" 3
 reverse 2
 unload 2
 is "G16 a transition that is reversed converts nothing" "$result $(get_lp 1 there)" \
-	"ctors 0, dtors 0, releases 0, converted 0, wrong 0 19"
+	"$(counted 3 3) 17"
 off 1
 unload 1
-is "G16 and the old livepatch frees them" "$result" \
-	"ctors 20, dtors 20, releases 20, converted 0, wrong 0"
+is "G16 and the old livepatch frees them" "$result" "$(counted 20 20)"
 
 # --- The parents' module ---
 
-lp 1 owner=$OWNER
+# As in a file's name.
+lp 1 parent_module=${OWNER//_/-} slow=50
 set_lp 1 add 40
 rmmod $OWNER
-is "G15 unloading the module that owns the parents frees their variables" \
-	"$(get_lp 1 there)" 0
+is "G14 G15 unloading the parents' module frees their variables, and releases them first" \
+	"$(get_lp 1 there) $(get_lp 1 releases)" "0 40"
 insmod "$modules/$OWNER.ko"
 is "G15 objects at the same addresses have none when it comes back" "$(get_lp 1 there)" 0
 set_lp 1 add 10
 off 1
 unload 1
-is "G15 all have been freed" "$result" "ctors 50, dtors 50, releases 50, converted 0, wrong 0"
+is "G15 all have been freed" "$result" "$(counted 50 50)"
+
+# A livepatch that refuses the module, after another one has attached variables.
+lp 1 parent_module=$OWNER early=10 replace=0
+lp 2 replace=0 id=$LATER
+set_lp 2 fail 1
+is "G17 at first no pre-patch callback can add any" "$(get_lp 1 there)" 0
+rmmod $OWNER
+insmod "$modules/$OWNER.ko" 2>/dev/null
+is "G15 a module that a livepatch refuses leaves no variables" \
+	"$(get_lp 1 there) $(get_lp 1 releases)" "0 10"
+set_lp 2 fail 0
+insmod "$modules/$OWNER.ko"
+is "G17 later a pre-patch callback adds to objects of a module that comes" "$(get_lp 1 there)" 10
+off 2
+off 1
+unload 2
+unload 1
+is "G15 and they go in the end" "$result" "$(counted 20 20)"
 
 rmmod $OWNER
 loaded=

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A livepatch that declares shadow variables as its parameters say. Each
- * test_klp_shadow_lp<n>.c is one of them, by including this; with DECLARES 0 it
- * declares nothing. test-shadow-lifetimes.sh loads them in many orders.
+ * A livepatch with shadow types as its parameters say. Each test_klp_shadow_lp<n>.c is one
+ * of them, by including this; with HAS_TYPES 0 it has none. test-shadow-lifetimes.sh loads
+ * them in many orders.
  *
  * Its variables have parents number 1, 2, ..., which are imaginary; see
  * test_klp_shadow_owner.c.
@@ -14,6 +14,7 @@
 
 #define ID_VAR		0x5d0b0000UL
 #define ID_STATE	0x5d0b0001UL
+#define EXTRA		30
 
 #define PARENT(n)	((void *)(0x5d0b0000UL + 16 * (n)))
 
@@ -23,14 +24,17 @@ struct var {
 	unsigned long last;	/* of a converted one, at its end: the number again */
 };
 
-/* Beside what follows, in this order, for what the exit function says. */
-static unsigned int ctors, dtors, releases, converted, wrong;
+/* For the line that the exit function logs. */
+static unsigned int ctors, dtors, converted, wrong;
+static unsigned int releases;
+module_param(releases, uint, 0444);
+MODULE_PARM_DESC(releases, "number of release callbacks that have returned");
 
 static bool replace = true;
 module_param(replace, bool, 0444);
 MODULE_PARM_DESC(replace, "replace all other livepatches");
 static bool fail;
-module_param(fail, bool, 0444);
+module_param(fail, bool, 0644);
 MODULE_PARM_DESC(fail, "fail in the pre-patch callback");
 static bool no_target;
 module_param(no_target, bool, 0444);
@@ -41,24 +45,36 @@ module_param(block, bool, 0644);
 MODULE_PARM_DESC(block, "stay in the patched function: no transition to another livepatch completes");
 static bool blocked;
 module_param(blocked, bool, 0444);
-MODULE_PARM_DESC(blocked, "somebody stays there");
+MODULE_PARM_DESC(blocked, "a thread stays there");
 
-#if DECLARES
+#if HAS_TYPES
 static char *name = "var";
 module_param(name, charp, 0444);
 MODULE_PARM_DESC(name, "name of the variable");
-static char *owner;
-module_param(owner, charp, 0444);
-MODULE_PARM_DESC(owner, "module that owns the parents");
+static char *parent_module = "vmlinux";
+module_param(parent_module, charp, 0444);
+MODULE_PARM_DESC(parent_module, "module whose objects are the parents");
+static unsigned int abi = KLP_SHADOW_ABI;
+module_param(abi, uint, 0444);
+MODULE_PARM_DESC(abi, "version of the types");
 static unsigned long id = ID_VAR;
 module_param(id, ulong, 0444);
 MODULE_PARM_DESC(id, "identifier of the variable");
 static unsigned long size = sizeof(unsigned long);
 module_param(size, ulong, 0444);
 MODULE_PARM_DESC(size, "bytes of the variable");
-static int convert = -1;
+static unsigned long from[KLP_SHADOW_MAX_PREDECESSORS];
+static unsigned int nr_from;
+module_param_array(from, ulong, &nr_from, 0444);
+MODULE_PARM_DESC(from, "identifiers that variables are converted from");
+static int convert;
 module_param(convert, int, 0444);
-MODULE_PARM_DESC(convert, "-1: has no conversion; n: every n-th fails, none if 0");
+MODULE_PARM_DESC(convert, "conversion of every n-th variable fails, of none if 0");
+static unsigned long extra_id, extra_from;
+module_param(extra_id, ulong, 0444);
+module_param(extra_from, ulong, 0444);
+MODULE_PARM_DESC(extra_id, "first identifier of 30 more types; 0: not shared with others");
+MODULE_PARM_DESC(extra_from, "first identifier that these are converted from, if not 0");
 static unsigned long state_id;
 module_param(state_id, ulong, 0444);
 MODULE_PARM_DESC(state_id, "identifier of the shared state; 0: nobody else has it");
@@ -96,15 +112,17 @@ static void var_release(void *obj, void *shadow_data)
 	releases++;
 }
 
-static int var_convert(void *obj, void *shadow_data, void *old_data, size_t old_size)
+static int var_convert(void *obj, void *shadow_data, void *old_data, unsigned long old_id)
 {
 	struct var *var = shadow_data, *old = old_data;
 
 	if (convert && old->number % convert == 0)
 		return -ERANGE;
+	wrong += old_id != from[0] && old_id != from[1];
 	wrong += !!memchr_inv(shadow_data, 0, size);
 	var->number = old->number;
-	var->last = old->number;
+	if (size >= sizeof(*var))
+		var->last = old->number;
 	converted++;
 
 	return 0;
@@ -124,19 +142,55 @@ static int state_ctor(void *obj, void *shadow_data, void *ctor_data)
 	return state_err;
 }
 
+static void state_release(void *obj, void *shadow_data)
+{
+	msleep(slow);
+}
+
+static int extra_convert(void *obj, void *shadow_data, void *old_data, unsigned long old_id)
+{
+	*(unsigned long *)shadow_data = *(unsigned long *)old_data;
+	converted++;
+
+	return 0;
+}
+
+static struct klp_shadow_type extra[EXTRA] __used __section(KLP_SHADOW_SECTION)
+	__aligned(__alignof__(struct klp_shadow_type));
+
 static DEFINE_KLP_SHADOW(var, ID_VAR, unsigned long, .ctor = var_ctor, .dtor = var_dtor,
 			 .release = var_release);
-static DEFINE_KLP_SHADOW_SHARED(state, ID_STATE, struct state, .ctor = state_ctor);
+static DEFINE_KLP_SHADOW_SHARED(state, ID_STATE, struct state, .ctor = state_ctor,
+				.release = state_release);
 
-/* The macros above are for authors, who know what they declare. */
-static void declare(void)
+/* The macros above are for authors, whose types are constant. */
+static void define_types(void)
 {
+	unsigned int i;
+
+	var.abi = abi;
 	var.name = name;
-	var.owner = owner;
+	var.parent_module = *parent_module ? parent_module : NULL;
 	var.id = id;
 	var.size = size;
-	var.convert = convert < 0 ? NULL : var_convert;
+	if (nr_from)
+		var.convert = var_convert;
+	var.nr_predecessors = nr_from;
+	memcpy(var.predecessors, from, sizeof(from));
 	state.id = state_id ?: (unsigned long)&state;
+
+	for (i = 0; i < EXTRA; i++) {
+		extra[i].abi = KLP_SHADOW_ABI;
+		extra[i].name = "extra";
+		extra[i].parent_module = "vmlinux";
+		extra[i].id = (extra_id ?: (unsigned long)extra) + i;
+		extra[i].size = sizeof(unsigned long);
+		if (!extra_from)
+			continue;
+		extra[i].convert = extra_convert;
+		extra[i].nr_predecessors = 1;
+		extra[i].predecessors[0] = extra_from + i;
+	}
 }
 
 /* add: write n to give parents 1 ... n their variables. */
@@ -172,13 +226,29 @@ static int there_get(char *buffer, const struct kernel_param *kp)
 		if (data) {
 			n++;
 			wrong += data->number != i;
-			if (convert >= 0)
-				wrong += data->last != i;
+			if (size >= sizeof(*data))
+				wrong += data->last && data->last != i;
 		}
 		rcu_read_unlock();
 	}
 
 	return sysfs_emit(buffer, "%lu\n", n);
+}
+
+/* add_extra: write n to add n variables, one of each of the other types in turn. */
+static int add_extra_set(const char *text, const struct kernel_param *kp)
+{
+	unsigned long i, n;
+	int err;
+
+	err = kstrtoul(text, 0, &n);
+	for (i = 0; i < n && !err; i++) {
+		if (!__klp_shadow_type_alloc(PARENT(i), &extra[i % EXTRA], GFP_KERNEL, NULL))
+			err = -ENOMEM;
+		cond_resched();
+	}
+
+	return err;
 }
 
 /* drop: write n to free the variable of parent n. */
@@ -193,7 +263,7 @@ static int drop_set(const char *text, const struct kernel_param *kp)
 	return err;
 }
 
-/* state: how often the shared state has been built by the one who has built it. */
+/* state: 1 when the shared state is new. */
 static int state_get(char *buffer, const struct kernel_param *kp)
 {
 	struct state *shared = klp_shadow_shared(state);
@@ -209,6 +279,8 @@ static int state_set(const char *text, const struct kernel_param *kp)
 }
 
 module_param_call(add, add_set, NULL, NULL, 0200);
+module_param_call(add_extra, add_extra_set, NULL, NULL, 0200);
+MODULE_PARM_DESC(add_extra, "write n: add n variables of the other types");
 module_param_call(there, NULL, there_get, NULL, 0444);
 module_param_call(drop, drop_set, NULL, NULL, 0200);
 module_param_call(state, state_set, state_get, NULL, 0644);
@@ -217,7 +289,7 @@ MODULE_PARM_DESC(there, "of parents 1 ... 100, how many have their variable");
 MODULE_PARM_DESC(drop, "write n: free the variable of parent n");
 MODULE_PARM_DESC(state, "a number in the shared state, 1 when it is new");
 
-/* Built before any patched code can run. (G15) */
+/* Created before any patched code can run. (G15) */
 static void check_state(void)
 {
 	wrong += !klp_shadow_shared(state);
@@ -225,7 +297,7 @@ static void check_state(void)
 
 static unsigned int early;
 module_param(early, uint, 0444);
-MODULE_PARM_DESC(early, "add so many in the pre-patch callback");
+MODULE_PARM_DESC(early, "number of variables that the pre-patch callback tries to add");
 
 static void add_early(void)
 {
@@ -238,10 +310,17 @@ static void add_early(void)
 			*data = i;
 	}
 }
+
+/* Before klp_enable_patch() there is none. (G15) */
+static void check_no_state(void)
+{
+	wrong += !!klp_shadow_shared(state);
+}
 #else
 static void add_early(void) { }
-static void declare(void) { }
+static void define_types(void) { }
 static void check_state(void) { }
+static void check_no_state(void) { }
 #endif
 
 static void poke(void)
@@ -279,7 +358,8 @@ static struct klp_patch patch = {
 
 static int __init lp_init(void)
 {
-	declare();
+	define_types();
+	check_no_state();
 	patch.replace = replace;
 	if (no_target)
 		funcs[0].old_name = "test_klp_shadow_no_such_function";
@@ -295,6 +375,6 @@ static void __exit lp_exit(void)
 
 module_init(lp_init);
 module_exit(lp_exit);
-MODULE_DESCRIPTION("Test of shadow variables: a livepatch that may declare some");
+MODULE_DESCRIPTION("Test of shadow variables: a livepatch that may have types");
 MODULE_LICENSE("GPL");
 MODULE_INFO(livepatch, "Y");

@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#define DECLARES	0
+#define HAS_TYPES	0
 #include "test_klp_shadow_lp.h"

@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#define DECLARES	1
+#define HAS_TYPES	1
 #include "test_klp_shadow_lp.h"
