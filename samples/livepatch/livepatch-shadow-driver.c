@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A driver with a fault that cannot be mended without a new field.
+ * A driver with a fault that cannot be fixed without a new field.
  *
  * /dev/shadow-note holds a short text that several programs keep up to date:
  * each reads it, changes it and writes it back. Every open of the device is a
- * session. A write is meant to take the place of what its session has read.
+ * session. A write should replace the text that its session has read.
  *
- * The fault: a session does not remember what it has read. When two of them
- * read and then both write, the first change is lost and nobody is told. Here
+ * The fault: a session does not remember the text that it has read. When two of
+ * them read and then both write, the first change is lost without an error. Here
  * alice and bob count one visitor each, and only one is counted (bash):
  *
  *   # modprobe livepatch-shadow-driver
@@ -21,17 +21,17 @@
  *   # cat /dev/shadow-note
  *   1
  *
- * Mended, bob's write is refused with ESTALE: he reads 1 and writes 2. That
- * takes a new field in struct session. Livepatches bring it as a shadow variable,
- * and most may replace any other:
+ * When it is fixed, bob's write fails with ESTALE: he reads 1 and writes 2. That
+ * takes a new field in struct session, which these livepatches add as a shadow
+ * variable. Each can replace any other:
  *
- *   livepatch-shadow-lifetime  attached at the session's birth
- *   livepatch-shadow-inflight  attached when it is needed, also to old sessions
- *   livepatch-shadow-flag      no data: that it exists says everything
+ *   livepatch-shadow-lifetime  attached when the session is opened
+ *   livepatch-shadow-inflight  attached at the first use, also to old sessions
+ *   livepatch-shadow-flag      without data: it exists, or it does not
  *   livepatch-shadow-upgrade   a larger one; converts those of -lifetime
- *   livepatch-shadow-shared    no field, but state that livepatches hand on
+ *   livepatch-shadow-shared    no field, but state that livepatches pass on
  *
- * All of it goes away again like this:
+ * To remove everything:
  *
  *   # echo 0 >/sys/kernel/livepatch/livepatch_shadow_flag/enabled
  *   # exec {alice}>&- {bob}>&-
@@ -53,9 +53,8 @@ static struct note the_note = {
 };
 
 /*
- * The four functions that livepatches replace. The attributes keep the
- * compiler from inlining or cloning them, and from tuning their callers to
- * what these very bodies do.
+ * The four functions that livepatches replace. The attributes keep the compiler
+ * from inlining or cloning them, and from optimizing callers for these bodies.
  */
 static noinline __noipa __used struct session *session_open(struct note *note)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the sample driver and the livepatches that mend it have to agree on.
+ * Definitions that the sample driver shares with the livepatches that fix it.
  */
 #ifndef _LIVEPATCH_SHADOW_DRIVER_H
 #define _LIVEPATCH_SHADOW_DRIVER_H
@@ -23,17 +23,19 @@ struct session {
 };
 
 /*
- * Ids of the shadow variables, all of them in one place: no two livepatches
- * may use the same by accident, and a successor's data looks different.
+ * Ids of the shadow variables, all in one place: an id has one layout for all time.
+ * SEEN_V1, _V2 and _V3 are versions of the same field.
  */
 enum {
-	SEEN_LIFETIME = 0x6e6f7465,
+	SEEN_V1 = 0x6e6f7465,
 	SEEN_INFLIGHT,
 	SEEN_FLAG,
 	NOTE_STATS,
+	SEEN_V2,
+	SEEN_V3,
 };
 
-/* What livepatches hand on from one to the next. */
+/* State that each livepatch passes to the next. */
 struct note_stats {
 	atomic_t writes;
 };

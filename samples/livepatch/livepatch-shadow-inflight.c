@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A shadow variable that is attached when it is needed first.
+ * A shadow variable that is attached at its first use.
  *
- * A session of livepatch-shadow-driver gets its variable with its first read,
- * however old it is. The variable owns a copy of the text that was read. A
- * write is refused when there is no variable, or the note no longer says what
- * the copy does.
+ * A session of livepatch-shadow-driver gets its variable with its first read, however
+ * old the session is. The variable owns a copy of the text that was read. A write
+ * fails if there is no variable, or if the text of the note differs from the copy.
  *
- * Choose this way when parents that are in flight already must be mended too,
- * when their birth cannot be patched, or when few of many need a variable. What
- * happened to an old parent before the livepatch came is not known: begin with
- * what is safe, here that it has read nothing. Allocation may fail wherever a
- * variable may be attached.
+ * Use this if existing parents must be fixed too, if their creation cannot be patched,
+ * or if few of many need a variable. The history of an older parent is unknown: start
+ * from a state that is safe, here that the session has read nothing. Every place that
+ * attaches must expect NULL, for lack of memory or while not all tasks run the
+ * livepatch. Here writes fail until then.
  *
  * With a session opened before the livepatch is loaded:
  *
@@ -39,17 +38,14 @@ struct seen {
 /* Constructor and destructor count under klp_shadow_lock. */
 static unsigned int created;
 module_param(created, uint, 0444);
-MODULE_PARM_DESC(created, "variables that came to life");
+MODULE_PARM_DESC(created, "variables that were constructed");
 static unsigned int freed;
 module_param(freed, uint, 0444);
-MODULE_PARM_DESC(freed, "variables that are gone again");
+MODULE_PARM_DESC(freed, "variables that were destroyed");
 
-/* Must not sleep, so the caller brings the first text, and here it is handed over. */
+/* Must not sleep: the text is allocated by the caller. */
 static int seen_ctor(void *obj, void *shadow_data, void *ctor_data)
 {
-	struct seen *last = shadow_data;
-
-	last->text = ctor_data;
 	created++;
 
 	return 0;
@@ -60,10 +56,7 @@ static void seen_dtor(void *obj, void *shadow_data)
 	freed++;
 }
 
-/*
- * The store waits for lookups that may still be reading the variable before it
- * calls this, and what the variable owns is as safe as the variable itself.
- */
+/* No lookup uses the variable any longer, and none the text. */
 static void seen_release(void *obj, void *shadow_data)
 {
 	struct seen *last = shadow_data;
@@ -71,39 +64,30 @@ static void seen_release(void *obj, void *shadow_data)
 	kfree(last->text);
 }
 
-/* The sessions' variables go with the livepatch; nothing is left to do at the end. */
-static DEFINE_KLP_SHADOW(seen, SEEN_INFLIGHT, struct seen, .owner = "livepatch_shadow_driver",
+static DEFINE_KLP_SHADOW(seen, SEEN_INFLIGHT, struct seen,
+			 .parent_module = "livepatch_shadow_driver",
 			 .ctor = seen_ctor, .dtor = seen_dtor, .release = seen_release);
 
-static ssize_t mended_session_read(struct session *session, char *text)
+static ssize_t patched_session_read(struct session *session, char *text)
 {
 	struct seen *last;
-	char *copy;
 
-	copy = kstrdup(session->note->text, GFP_KERNEL);
-	if (!copy)
-		return -ENOMEM;
-
-	last = klp_shadow_var_get_or_alloc(session, seen, GFP_KERNEL, copy);
-	if (!last) {
-		kfree(copy);
-		return -ENOMEM;
-	}
-	/* One that existed was not constructed again. */
-	if (last->text != copy) {
+	last = klp_shadow_var_get_or_alloc(session, seen, GFP_KERNEL, NULL);
+	if (last) {
 		kfree(last->text);
-		last->text = copy;
+		/* NULL if there is no memory: the next write fails. */
+		last->text = kstrdup(session->note->text, GFP_KERNEL);
 	}
 
 	return strscpy(text, session->note->text, NOTE_SIZE);
 }
 
-static ssize_t mended_session_write(struct session *session, const char *text)
+static ssize_t patched_session_write(struct session *session, const char *text)
 {
 	struct seen *last = klp_shadow_var_get(session, seen);
 	char *copy;
 
-	if (!last || strcmp(last->text, session->note->text))
+	if (!last || !last->text || strcmp(last->text, session->note->text))
 		return -ESTALE;
 
 	copy = kstrdup(text, GFP_KERNEL);
@@ -115,23 +99,17 @@ static ssize_t mended_session_write(struct session *session, const char *text)
 	return strscpy(session->note->text, text, NOTE_SIZE);
 }
 
-/*
- * While the transition lasts, a task that is not patched yet may close a session
- * and leave its variable to the next session at that address. Here the worst is a
- * write by one who has read nothing. Where that is too much, patch the birth too
- * and free there what is left, as livepatch-shadow-lifetime does.
- */
-static void mended_session_close(struct session *session)
+static void patched_session_close(struct session *session)
 {
-	/* First, while nobody else can get the address. */
+	/* Before kfree(): the address may be in use again at once. */
 	klp_shadow_var_free(session, seen);
 	kfree(session);
 }
 
 static struct klp_func funcs[] = {
-	{ .old_name = "session_read", .new_func = mended_session_read },
-	{ .old_name = "session_write", .new_func = mended_session_write },
-	{ .old_name = "session_close", .new_func = mended_session_close },
+	{ .old_name = "session_read", .new_func = patched_session_read },
+	{ .old_name = "session_write", .new_func = patched_session_write },
+	{ .old_name = "session_close", .new_func = patched_session_close },
 	{ }
 };
 
@@ -158,6 +136,6 @@ static void __exit inflight_exit(void)
 
 module_init(inflight_init);
 module_exit(inflight_exit);
-MODULE_DESCRIPTION("Sample livepatch: shadow variables for parents that are in flight");
+MODULE_DESCRIPTION("Sample livepatch: shadow variables for existing parents");
 MODULE_LICENSE("GPL");
 MODULE_INFO(livepatch, "Y");

@@ -2,15 +2,14 @@
 /*
  * A shadow variable that lives as long as its parent.
  *
- * Each session of livepatch-shadow-driver gets a buffer at birth, for the text
- * that it reads, and loses it at death. A write is refused when the note no
- * longer says what is in that buffer.
+ * Each session of livepatch-shadow-driver gets a buffer when it is opened, for the
+ * text that it reads, and loses it when it is closed. A write fails if the text of
+ * the note is no longer the one in that buffer.
  *
- * Choose this way when parents come and go, when birth and death can both be
- * patched, and when it is enough to mend those that are still to come: a
- * session that is older than the livepatch has no variable and keeps the fault.
- * In return the variable is simply there in all that lies between, and running
- * out of memory has to be dealt with at birth alone.
+ * Use this if parents come and go, both ends of their life can be patched, and it
+ * is enough to fix parents created from now on. A session without a variable is
+ * treated as before the fix: one that is older than the livepatch, one that was
+ * opened while not all tasks ran it, and one for which there was no memory.
  *
  *   # modprobe livepatch-shadow-lifetime
  *   # exec {carol}<>/dev/shadow-note {dave}<>/dev/shadow-note
@@ -37,10 +36,10 @@ struct seen {
 /* Constructor and destructor count under klp_shadow_lock. */
 static unsigned int created;
 module_param(created, uint, 0444);
-MODULE_PARM_DESC(created, "variables that came to life");
+MODULE_PARM_DESC(created, "variables that were constructed");
 static unsigned int freed;
 module_param(freed, uint, 0444);
-MODULE_PARM_DESC(freed, "variables that are gone again");
+MODULE_PARM_DESC(freed, "variables that were destroyed");
 
 static int seen_ctor(void *obj, void *shadow_data, void *ctor_data)
 {
@@ -55,46 +54,34 @@ static void seen_dtor(void *obj, void *shadow_data)
 }
 
 /*
- * With this, nothing is left to do at the end: sessions may outlive the livepatch,
- * and the driver may go before it does, and in both cases the variables go too.
+ * Sessions may outlive the livepatch, and the driver may be unloaded before it: the
+ * variables are freed in both cases.
  */
-static DEFINE_KLP_SHADOW(seen, SEEN_LIFETIME, struct seen, .owner = "livepatch_shadow_driver",
+static DEFINE_KLP_SHADOW(seen, SEEN_V1, struct seen,
+			 .parent_module = "livepatch_shadow_driver",
 			 .ctor = seen_ctor, .dtor = seen_dtor);
 
-static struct session *mended_session_open(struct note *note)
+static struct session *patched_session_open(struct note *note)
 {
 	struct session *session = kzalloc(sizeof(*session), GFP_KERNEL);
 
 	if (!session)
 		return NULL;
 	session->note = note;
-
-	/*
-	 * While the transition lasts, a task that is not patched yet may close a
-	 * session and leave its variable behind, at this very address.
-	 */
-	klp_shadow_var_free(session, seen);
-
-	/*
-	 * Zeroed is right for a session that has read nothing: it may fill an
-	 * empty note, where nothing can get lost.
-	 */
-	if (!klp_shadow_var_alloc(session, seen, GFP_KERNEL, NULL)) {
-		kfree(session);
-		return NULL;
-	}
+	/* Zeroed: a session that has read nothing may write if the note is empty. */
+	klp_shadow_var_alloc(session, seen, GFP_KERNEL, NULL);
 
 	return session;
 }
 
-static void mended_session_close(struct session *session)
+static void patched_session_close(struct session *session)
 {
-	/* First, while nobody else can get the address. */
+	/* Before kfree(): the address may be in use again at once. */
 	klp_shadow_var_free(session, seen);
 	kfree(session);
 }
 
-static ssize_t mended_session_read(struct session *session, char *text)
+static ssize_t patched_session_read(struct session *session, char *text)
 {
 	struct seen *last = klp_shadow_var_get(session, seen);
 
@@ -104,7 +91,7 @@ static ssize_t mended_session_read(struct session *session, char *text)
 	return strscpy(text, session->note->text, NOTE_SIZE);
 }
 
-static ssize_t mended_session_write(struct session *session, const char *text)
+static ssize_t patched_session_write(struct session *session, const char *text)
 {
 	struct seen *last = klp_shadow_var_get(session, seen);
 
@@ -118,10 +105,10 @@ static ssize_t mended_session_write(struct session *session, const char *text)
 }
 
 static struct klp_func funcs[] = {
-	{ .old_name = "session_open", .new_func = mended_session_open },
-	{ .old_name = "session_close", .new_func = mended_session_close },
-	{ .old_name = "session_read", .new_func = mended_session_read },
-	{ .old_name = "session_write", .new_func = mended_session_write },
+	{ .old_name = "session_open", .new_func = patched_session_open },
+	{ .old_name = "session_close", .new_func = patched_session_close },
+	{ .old_name = "session_read", .new_func = patched_session_read },
+	{ .old_name = "session_write", .new_func = patched_session_write },
 	{ }
 };
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * State that belongs to no object, and that one livepatch hands to the next.
+ * State without a parent, which each livepatch passes to the next.
  *
- * All writes to livepatch-shadow-driver are counted in one place, by this
- * livepatch and by livepatch-shadow-upgrade. The count goes on when one replaces
- * the other. It begins at zero when the first of them is being enabled, before any
- * patched function runs, and is gone when neither is enabled any more.
+ * All writes to livepatch-shadow-driver are counted in one place, by this livepatch
+ * and by livepatch-shadow-upgrade. The count continues when one replaces the other.
+ * It starts at zero before any patched function of the first one runs, and is freed
+ * when neither is enabled.
  *
- * Choose this way for what would have become a global variable of the fix: a lock
- * that all callers must take, a count, a list.
+ * Use this for a global variable of the fix that must survive a replace: a lock that
+ * all callers take, a counter, a list.
  *
  *   # modprobe livepatch-shadow-shared
  *   # echo 8 >/dev/shadow-note
@@ -32,7 +32,7 @@ static ssize_t counting_session_write(struct session *session, const char *text)
 	return strscpy(session->note->text, text, NOTE_SIZE);
 }
 
-/* Not a patched function: it may be called when there is nothing to show any more. */
+/* Not a patched function: it may run before the livepatch is enabled, and afterwards. */
 static int writes_get(char *buffer, const struct kernel_param *kp)
 {
 	struct note_stats *stats;
@@ -49,7 +49,7 @@ static int writes_get(char *buffer, const struct kernel_param *kp)
 
 static const struct kernel_param_ops writes_ops = { .get = writes_get };
 module_param_cb(writes, &writes_ops, NULL, 0444);
-MODULE_PARM_DESC(writes, "writes that have been counted by all livepatches that count");
+MODULE_PARM_DESC(writes, "writes counted by all livepatches that share the state");
 
 static struct klp_func funcs[] = {
 	{ .old_name = "session_write", .new_func = counting_session_write },

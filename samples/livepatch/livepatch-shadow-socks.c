@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A new field of TCP sockets, on a hot path: how many bytes they have sent.
+ * A new field of TCP sockets, on a hot path: the number of bytes sent.
  *
- * A socket over IPv4 gets its variable with the first segment that it sends,
- * however old it is. The bytes of a socket are a line in its fdinfo:
+ * An IPv4 socket of any age gets its variable with the first segment that it sends
+ * when all tasks run the livepatch. The number is a line in its fdinfo:
  *
  *   # modprobe livepatch-shadow-socks
  *   # exec {web}<>/dev/tcp/127.0.0.1/80
@@ -11,7 +11,7 @@
  *   sent:	0
  *
  * Retransmissions count, as for TCP_INFO, whose tcpi_bytes_sent it equals for a
- * socket younger than the livepatch.
+ * socket that is younger than the livepatch.
  *
  * Fits Linux 6.1. The patched functions are the kernel's own, of
  * net/ipv4/tcp_ipv4.c, net/ipv4/af_inet.c and net/socket.c, hence GPL-2.0.
@@ -32,23 +32,10 @@
 /* Constructor and destructor count under klp_shadow_lock. */
 static unsigned int created;
 module_param(created, uint, 0444);
-MODULE_PARM_DESC(created, "variables that came to life");
+MODULE_PARM_DESC(created, "variables that were constructed");
 static unsigned int freed;
 module_param(freed, uint, 0444);
-MODULE_PARM_DESC(freed, "variables that are gone again");
-
-/*
- * A task that is not patched frees sockets without their variables, and the next
- * sockets at these addresses would get them. So none is attached before all tasks
- * are patched, and none is used after the first one is not patched any more, not
- * even if disabling is reversed then: there is no counting until the next enabling.
- * Those of a livepatch that is being replaced are in order, as both free them.
- */
-static enum {
-	COMING,
-	HERE,
-	LEAVING,
-} stage = COMING;
+MODULE_PARM_DESC(freed, "variables that were destroyed");
 
 static int sent_ctor(void *obj, void *shadow_data, void *ctor_data)
 {
@@ -62,16 +49,11 @@ static void sent_dtor(void *obj, void *shadow_data)
 	freed++;
 }
 
-/* Guarded by the lock of the socket, for those who write. */
+/* Writers hold the lock of the socket. */
 static DEFINE_KLP_SHADOW(sock_sent, 0x50cc0001, u64, .ctor = sent_ctor, .dtor = sent_dtor);
 
-static u64 *sent_get(struct sock *sk)
-{
-	return READ_ONCE(stage) == LEAVING ? NULL : klp_shadow_var_get(sk, sock_sent);
-}
-
-/* A segment is about to leave; it has its TCP header. */
-static void counted_tcp_v4_send_check(struct sock *sk, struct sk_buff *skb)
+/* Called for each segment, which has its TCP header. */
+static void patched_tcp_v4_send_check(struct sock *sk, struct sk_buff *skb)
 {
 	const struct inet_sock *inet = inet_sk(sk);
 	struct tcphdr *th = tcp_hdr(skb);
@@ -81,17 +63,14 @@ static void counted_tcp_v4_send_check(struct sock *sk, struct sk_buff *skb)
 	skb->csum_start = skb_transport_header(skb) - skb->head;
 	skb->csum_offset = offsetof(struct tcphdr, check);
 
-	if (READ_ONCE(stage) == HERE)
-		sent = klp_shadow_var_get_or_alloc(sk, sock_sent, GFP_ATOMIC, NULL);
-	else
-		sent = sent_get(sk);
-	/* Without memory it is not counted. */
+	/* Not counted if there is no memory, or not all tasks run the livepatch. */
+	sent = klp_shadow_var_get_or_alloc(sk, sock_sent, GFP_ATOMIC, NULL);
 	if (sent)
 		WRITE_ONCE(*sent, *sent + skb->len - tcp_hdrlen(skb));
 }
 
-/* The last thing that happens to a socket. */
-static void counted_inet_sock_destruct(struct sock *sk)
+/* The destructor of every IPv4 socket. */
+static void patched_inet_sock_destruct(struct sock *sk)
 {
 	struct inet_sock *inet = inet_sk(sk);
 
@@ -123,7 +102,7 @@ static void counted_inet_sock_destruct(struct sock *sk)
 	sk_refcnt_debug_dec(sk);
 }
 
-static void counted_sock_show_fdinfo(struct seq_file *m, struct file *f)
+static void patched_sock_show_fdinfo(struct seq_file *m, struct file *f)
 {
 	struct socket *sock = f->private_data;
 	u64 *sent;
@@ -131,37 +110,23 @@ static void counted_sock_show_fdinfo(struct seq_file *m, struct file *f)
 	if (sock->ops->show_fdinfo)
 		sock->ops->show_fdinfo(m, sock);
 
-	/* The file holds the socket, but the livepatch may be unloaded. */
+	/* The file keeps the socket, but the livepatch may be disabled. */
 	rcu_read_lock();
-	sent = sent_get(sock->sk);
+	sent = klp_shadow_var_get(sock->sk, sock_sent);
 	if (sent)
 		seq_printf(m, "sent:\t%llu\n", READ_ONCE(*sent));
 	rcu_read_unlock();
 }
 
-static void all_patched(struct klp_object *obj)
-{
-	if (stage == COMING)
-		WRITE_ONCE(stage, HERE);
-}
-
-static void some_unpatched(struct klp_object *obj)
-{
-	WRITE_ONCE(stage, LEAVING);
-}
-
 static struct klp_func funcs[] = {
-	{ .old_name = "tcp_v4_send_check", .new_func = counted_tcp_v4_send_check },
-	{ .old_name = "inet_sock_destruct", .new_func = counted_inet_sock_destruct },
-	{ .old_name = "sock_show_fdinfo", .new_func = counted_sock_show_fdinfo },
+	{ .old_name = "tcp_v4_send_check", .new_func = patched_tcp_v4_send_check },
+	{ .old_name = "inet_sock_destruct", .new_func = patched_inet_sock_destruct },
+	{ .old_name = "sock_show_fdinfo", .new_func = patched_sock_show_fdinfo },
 	{ }
 };
 
 static struct klp_object objs[] = {
-	{
-		.funcs = funcs,
-		.callbacks = { .post_patch = all_patched, .pre_unpatch = some_unpatched },
-	},
+	{ .funcs = funcs },
 	{ }
 };
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A lock for every station of mac80211 that is still to come.
+ * A lock for every future station of mac80211.
  *
- * It is there before anybody else can see the station, and goes with it. A station
- * that is older, or was born while tasks were being patched, has none, and keeps the
- * fault that is described in livepatch-shadow-sta.h.
+ * It is attached before the station is visible to other code, and freed with it. A
+ * station that was created before all tasks ran the livepatch has none, and keeps
+ * the fault that is described in livepatch-shadow-sta.h.
  *
  *   # modprobe livepatch-shadow-sta-lifetime
  *   # iw dev wlan0 station dump | grep -c Station
@@ -24,40 +24,33 @@ static spinlock_t *sta_lock_of(struct sta_info *sta)
 
 static struct sta_info *with_lock(struct sta_info *sta, gfp_t gfp)
 {
-	if (!sta || !READ_ONCE(all_patched))
-		return sta;
-
-	/* One that was left behind. */
-	klp_shadow_var_free(sta, sta_lock);
-	if (!klp_shadow_var_alloc(sta, sta_lock, gfp, NULL)) {
-		mended_sta_info_free(sta->local, sta);
-		return NULL;
-	}
+	if (sta)
+		klp_shadow_var_alloc(sta, sta_lock, gfp, NULL);
 
 	return sta;
 }
 
-static struct sta_info *mended_sta_info_alloc(struct ieee80211_sub_if_data *sdata,
-					      const u8 *addr, gfp_t gfp)
+static struct sta_info *patched_sta_info_alloc(struct ieee80211_sub_if_data *sdata,
+					       const u8 *addr, gfp_t gfp)
 {
 	return with_lock(p___sta_info_alloc(sdata, addr, -1, addr, gfp), gfp);
 }
 
-static struct sta_info *mended_sta_info_alloc_with_link(struct ieee80211_sub_if_data *sdata,
-							const u8 *mld_addr,
-							unsigned int link_id,
-							const u8 *link_addr, gfp_t gfp)
+static struct sta_info *patched_sta_info_alloc_with_link(struct ieee80211_sub_if_data *sdata,
+							 const u8 *mld_addr,
+							 unsigned int link_id,
+							 const u8 *link_addr, gfp_t gfp)
 {
 	return with_lock(p___sta_info_alloc(sdata, mld_addr, link_id, link_addr, gfp), gfp);
 }
 
 static struct klp_func funcs[] = {
-	{ .old_name = "sta_info_alloc", .new_func = mended_sta_info_alloc },
-	{ .old_name = "sta_info_alloc_with_link", .new_func = mended_sta_info_alloc_with_link },
-	{ .old_name = "sta_info_free", .new_func = mended_sta_info_free },
-	{ .old_name = "ieee80211_tx_h_unicast_ps_buf", .new_func = mended_tx_h_unicast_ps_buf },
+	{ .old_name = "sta_info_alloc", .new_func = patched_sta_info_alloc },
+	{ .old_name = "sta_info_alloc_with_link", .new_func = patched_sta_info_alloc_with_link },
+	{ .old_name = "sta_info_free", .new_func = patched_sta_info_free },
+	{ .old_name = "ieee80211_tx_h_unicast_ps_buf", .new_func = patched_tx_h_unicast_ps_buf },
 	{ .old_name = "ieee80211_sta_ps_deliver_wakeup",
-	  .new_func = mended_sta_ps_deliver_wakeup },
+	  .new_func = patched_sta_ps_deliver_wakeup },
 	{ }
 };
 
@@ -65,11 +58,7 @@ static struct klp_object objs[] = {
 	{
 		.name = "mac80211",
 		.funcs = funcs,
-		.callbacks = {
-			.pre_patch = look_all_up,
-			.post_patch = note_all_patched,
-			.pre_unpatch = note_some_unpatched,
-		},
+		.callbacks = { .pre_patch = look_all_up },
 	},
 	{ }
 };

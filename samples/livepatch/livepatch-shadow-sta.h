@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the two livepatches of mac80211 share: the lock of a station, and the two
+ * Shared by the two livepatches of mac80211: the lock of a station, and the two
  * functions that take it.
  *
  * The fix is the kernel's commit 1d147bfa6429 ("mac80211: fix AP powersave TX vs.
- * wakeup race"): a frame for a station that dozes must not be queued just after
- * all that was queued has been sent because it woke up. Between looking at the
- * flags and queueing, and between sending and clearing the flags, there has to be
- * a lock for each station. The kernel has got one since, sta->ps_lock, which these
- * functions leave aside: a livepatch of the kernel before had none.
+ * wakeup race"): when a station wakes up, its queued frames are sent, and no frame may
+ * be queued after that. So a lock for each station is held from the test of the flags
+ * to the queueing, and from the sending to the clearing of the flags. Linux 6.1 has
+ * this lock, sta->ps_lock. These functions do not use it, as if it were missing.
  *
  * Fits Linux 6.1. The functions are those of net/mac80211/tx.c and
  * net/mac80211/sta_info.c, without their messages, hence GPL-2.0.
@@ -37,15 +36,15 @@
 /* Constructor and destructor count under klp_shadow_lock. */
 static unsigned int created;
 module_param(created, uint, 0444);
-MODULE_PARM_DESC(created, "variables that came to life");
+MODULE_PARM_DESC(created, "variables that were constructed");
 static unsigned int freed;
 module_param(freed, uint, 0444);
-MODULE_PARM_DESC(freed, "variables that are gone again");
+MODULE_PARM_DESC(freed, "variables that were destroyed");
 
 /*
- * Lockdep's class of a lock is by default in the module that initializes it. A
- * lock that is handed on to the next livepatch outlives that module, so its class
- * has to be handed on, too.
+ * By default the lockdep key and the name of a lock are static data of the module that
+ * initializes it. A lock that the next livepatch takes over outlives that module: its
+ * key and name are in shared state, which the next livepatch takes over as well.
  */
 struct sta_lock_class {
 	struct lock_class_key key;
@@ -89,36 +88,17 @@ static void lock_dtor(void *obj, void *shadow_data)
 	freed++;
 }
 
-static DEFINE_KLP_SHADOW(sta_lock, 0x1d147bf0, spinlock_t, .owner = "mac80211",
+static DEFINE_KLP_SHADOW(sta_lock, 0x1d147bf0, spinlock_t, .parent_module = "mac80211",
 			 .ctor = lock_ctor, .dtor = lock_dtor);
 
-/* The lock of a station, or NULL. Each livepatch finds it in its own way. */
+/* The lock of a station, or NULL. Defined by each livepatch. */
 static spinlock_t *sta_lock_of(struct sta_info *sta);
 
-/*
- * A task that is not patched frees stations without their variables. So none is
- * added unless all tasks are patched. One that is left behind when the livepatch
- * goes, or stays after all, does no harm: a lock that nobody holds says nothing of
- * its station.
- */
-static bool all_patched;
-
-static void note_all_patched(struct klp_object *obj)
-{
-	WRITE_ONCE(all_patched, true);
-}
-
-static void note_some_unpatched(struct klp_object *obj)
-{
-	WRITE_ONCE(all_patched, false);
-}
-
-/* === What mac80211 does not export === */
+/* === Functions of mac80211 === */
 
 /*
- * A livepatch that klp-build makes refers to such functions by relocations. One
- * that is written by hand has to look them up, and does so for exported ones too,
- * as mac80211 could not be unloaded otherwise.
+ * klp-build refers to them by relocations. A livepatch that is written by hand has to
+ * look them up, also the exported ones: otherwise mac80211 could not be unloaded.
  */
 static struct sta_info *(*p___sta_info_alloc)(struct ieee80211_sub_if_data *sdata,
 					      const u8 *addr, int link_id,
@@ -134,7 +114,7 @@ static void (*p_ieee80211_check_fast_xmit)(struct sta_info *sta);
 static void (*p___ieee80211_schedule_txq)(struct ieee80211_hw *hw, struct ieee80211_txq *txq,
 					  bool force);
 
-/* One that is never armed: it only tells the address. */
+/* The probe is never armed: only its address is used. */
 static int look_up(const char *name, void **function)
 {
 	struct kprobe probe = {
@@ -170,7 +150,7 @@ static int look_all_up(struct klp_object *obj)
 	       LOOK_UP(__ieee80211_schedule_txq);
 }
 
-/* === Those that take the lock === */
+/* === The functions that take the lock === */
 
 static void lock_if_any(spinlock_t *lock) __acquires(lock)
 {
@@ -195,7 +175,7 @@ static bool dozes(struct sta_info *sta)
 	       test_sta_flag(sta, WLAN_STA_PS_DELIVER);
 }
 
-static ieee80211_tx_result mended_tx_h_unicast_ps_buf(struct ieee80211_tx_data *tx)
+static ieee80211_tx_result patched_tx_h_unicast_ps_buf(struct ieee80211_tx_data *tx)
 {
 	struct sta_info *sta = tx->sta;
 	struct ieee80211_tx_info *info = IEEE80211_SKB_CB(tx->skb);
@@ -219,7 +199,7 @@ static ieee80211_tx_result mended_tx_h_unicast_ps_buf(struct ieee80211_tx_data *
 
 	lock = sta_lock_of(sta);
 	lock_if_any(lock);
-	/* It woke up meanwhile, and all that was buffered is on its way. */
+	/* It has woken up, and the buffered frames are being sent. */
 	if (!dozes(sta)) {
 		unlock_if_any(lock);
 		return TX_CONTINUE;
@@ -246,7 +226,7 @@ static ieee80211_tx_result mended_tx_h_unicast_ps_buf(struct ieee80211_tx_data *
 	return TX_QUEUED;
 }
 
-static void mended_sta_ps_deliver_wakeup(struct sta_info *sta)
+static void patched_sta_ps_deliver_wakeup(struct sta_info *sta)
 {
 	struct ieee80211_sub_if_data *sdata = sta->sdata;
 	struct ieee80211_local *local = sdata->local;
@@ -302,7 +282,7 @@ static void mended_sta_ps_deliver_wakeup(struct sta_info *sta)
 
 	p_ieee80211_add_pending_skbs(local, &pending);
 
-	/* Now it does not count as dozing any more. */
+	/* From here on it no longer counts as dozing. */
 	clear_sta_flag(sta, WLAN_STA_PS_DELIVER);
 	/* It may have polled before it woke up. */
 	clear_sta_flag(sta, WLAN_STA_PSPOLL);
@@ -320,7 +300,7 @@ static void mended_sta_ps_deliver_wakeup(struct sta_info *sta)
 
 /* === The end of a station === */
 
-static void mended_sta_info_free(struct ieee80211_local *local, struct sta_info *sta)
+static void patched_sta_info_free(struct ieee80211_local *local, struct sta_info *sta)
 {
 	int i, ret;
 

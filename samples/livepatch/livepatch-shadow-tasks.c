@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A new field of every task: who forked it.
+ * A new field of every task: the task that forked it.
  *
- * PPid in /proc/<pid>/status is whoever has adopted the task by now. This adds
- * a line ForkedBy, which stays:
+ * PPid in /proc/<pid>/status changes when the parent exits. This adds a line
+ * ForkedBy, which does not:
  *
  *   # modprobe livepatch-shadow-tasks
  *   # grep -E '^(PPid|ForkedBy)' /proc/self/status
  *   PPid:	218
  *   ForkedBy:	218
  *
- * Tasks that were there before say 0, for not known. Their variables are
- * attached when every task runs patched functions, so that none is forked or
- * exits behind the livepatch's back.
+ * Older tasks have 0, for not known: their variables are attached when all tasks
+ * run the livepatch.
  *
  * Fits Linux 6.1 with CPUSETS, without UCLAMP_TASK and DEBUG_CREDENTIALS. The patched
  * functions are the kernel's own, of kernel/sched/core.c, kernel/cred.c and
@@ -34,32 +33,19 @@
 #include <linux/sched/task.h>
 #include <linux/seq_file.h>
 
-/*
- * @start:	of the task. While a transition lasts, a task that is not patched yet
- *		may free another one and leave its variable behind, for the next task
- *		at that address: that one has started later.
- * @forker:	whom it refers to, or NULL
- */
-struct birth {
-	u64 start;
-	struct pid *forker;
-};
-
 /* Constructor and destructor count under klp_shadow_lock. */
 static unsigned int created;
 module_param(created, uint, 0444);
-MODULE_PARM_DESC(created, "variables that came to life");
+MODULE_PARM_DESC(created, "variables that were constructed");
 static unsigned int freed;
 module_param(freed, uint, 0444);
-MODULE_PARM_DESC(freed, "variables that are gone again");
+MODULE_PARM_DESC(freed, "variables that were destroyed");
 
 static int birth_ctor(void *obj, void *shadow_data, void *ctor_data)
 {
-	struct task_struct *task = obj;
-	struct birth *birth = shadow_data;
+	struct pid **forker = shadow_data;
 
-	birth->start = task->start_boottime;
-	birth->forker = get_pid(ctor_data);
+	*forker = get_pid(ctor_data);
 	created++;
 
 	return 0;
@@ -70,37 +56,30 @@ static void birth_dtor(void *obj, void *shadow_data)
 	freed++;
 }
 
-/* Here, as a reader may still be asking for its number before. */
+/* Not in the destructor: a reader may still be using the struct pid. */
 static void birth_release(void *obj, void *shadow_data)
 {
-	struct birth *birth = shadow_data;
+	struct pid **forker = shadow_data;
 
-	put_pid(birth->forker);
+	put_pid(*forker);
 }
 
-static DEFINE_KLP_SHADOW(task_birth, 0x7a5c0001, struct birth, .ctor = birth_ctor,
+static DEFINE_KLP_SHADOW(task_birth, 0x7a5c0002, struct pid *, .ctor = birth_ctor,
 			 .dtor = birth_dtor, .release = birth_release);
 
-static struct birth *birth_get(struct task_struct *task)
+/* In copy_process(), after its last error. The task is in the list, but has not run. */
+static void patched_sched_post_fork(struct task_struct *p)
 {
-	struct birth *birth = klp_shadow_var_get(task, task_birth);
-
-	return birth && birth->start == task->start_boottime ? birth : NULL;
+	/* attach_all() may have been faster. */
+	klp_shadow_var_get_or_alloc(p, task_birth, GFP_KERNEL, task_pid(current));
 }
 
 /*
- * Copying a process, when nothing can fail any more. The task can be seen, but
- * has not run.
+ * The last reference of a task is dropped, or its fork has failed. Not in do_exit(): a
+ * task that has left the task list there is no longer part of transitions, and may
+ * run the rest of the old function.
  */
-static void noted_sched_post_fork(struct task_struct *p)
-{
-	/* One that was left behind. */
-	klp_shadow_var_free(p, task_birth);
-	klp_shadow_var_alloc(p, task_birth, GFP_KERNEL, task_pid(current));
-}
-
-/* The last reference of a task is gone, or its fork has failed. */
-static void noted_exit_creds(struct task_struct *tsk)
+static void patched_exit_creds(struct task_struct *tsk)
 {
 	const struct cred *cred;
 
@@ -121,10 +100,10 @@ static void noted_exit_creds(struct task_struct *tsk)
 }
 
 /* Among the last lines of /proc/<pid>/status. */
-static void noted_cpuset_task_status_allowed(struct seq_file *m, struct task_struct *task)
+static void patched_cpuset_task_status_allowed(struct seq_file *m, struct task_struct *task)
 {
 	struct pid_namespace *ns = proc_pid_ns(file_inode(m->file)->i_sb);
-	struct birth *birth;
+	struct pid **forker;
 
 	seq_printf(m, "Mems_allowed:\t%*pb\n",
 		   nodemask_pr_args(&task->mems_allowed));
@@ -132,34 +111,29 @@ static void noted_cpuset_task_status_allowed(struct seq_file *m, struct task_str
 		   nodemask_pr_args(&task->mems_allowed));
 
 	rcu_read_lock();
-	birth = birth_get(task);
-	if (birth)
-		seq_printf(m, "ForkedBy:\t%d\n", pid_nr_ns(birth->forker, ns));
+	forker = klp_shadow_var_get(task, task_birth);
+	if (forker)
+		seq_printf(m, "ForkedBy:\t%d\n", pid_nr_ns(*forker, ns));
 	rcu_read_unlock();
 }
 
-/* Every task is patched: give the field to those that have none yet. */
+/* All tasks run the livepatch: attach a variable to each that has none. */
 static void attach_all(struct klp_object *obj)
 {
 	struct task_struct *leader, *task;
 
-	/* A task that can be found here is not freed before the end of it. */
+	/* A task that is found here is not freed before rcu_read_unlock(). */
 	rcu_read_lock();
-	for_each_process_thread(leader, task) {
-		/* Its own forker is about to. */
-		if (READ_ONCE(task->__state) == TASK_NEW || birth_get(task))
-			continue;
-		klp_shadow_var_free(task, task_birth);
-		klp_shadow_var_alloc(task, task_birth, GFP_ATOMIC, NULL);
-	}
+	for_each_process_thread(leader, task)
+		klp_shadow_var_get_or_alloc(task, task_birth, GFP_ATOMIC, NULL);
 	rcu_read_unlock();
 }
 
 static struct klp_func funcs[] = {
-	{ .old_name = "sched_post_fork", .new_func = noted_sched_post_fork },
-	{ .old_name = "exit_creds", .new_func = noted_exit_creds },
+	{ .old_name = "sched_post_fork", .new_func = patched_sched_post_fork },
+	{ .old_name = "exit_creds", .new_func = patched_exit_creds },
 	{ .old_name = "cpuset_task_status_allowed",
-	  .new_func = noted_cpuset_task_status_allowed },
+	  .new_func = patched_cpuset_task_status_allowed },
 	{ }
 };
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The next version of livepatch-shadow-lifetime, whose variables are larger.
+ * A later version of livepatch-shadow-lifetime, whose variables are larger.
  *
- * A session that was refused may not write at all until it reads again: the first
- * version let it try until the note happened to say the same as before. That takes
- * one thing more to remember. Variables that the first version has made are
- * converted when it has been replaced. Before that, while some tasks still run the
- * first version, this one finds no variable, and none can be added: every use must
- * expect that.
+ * The first version lets a session that was refused try again until the note happens
+ * to have the old text. In the second version, which is not among the samples, it had
+ * to read first. This third one counts the attempts, and replaces either: a new layout
+ * has a new id, and names the ids that it can be converted from.
+ *
+ * While not all tasks run this livepatch, it finds no variable on a session that has
+ * one of an earlier version: that one is converted when the transition is complete.
  *
  * It also counts writes in state that it shares with livepatch-shadow-shared.
  *
@@ -27,18 +28,27 @@
 
 #include "livepatch-shadow-driver.h"
 
-struct seen {
+struct seen_v1 {
+	char text[NOTE_SIZE];
+};
+
+struct seen_v2 {
 	char text[NOTE_SIZE];
 	bool refused;
 };
 
-/* They count under klp_shadow_lock. */
+struct seen {
+	char text[NOTE_SIZE];
+	unsigned int refused;	/* writes since the last read */
+};
+
+/* Constructor and destructor count under klp_shadow_lock. */
 static unsigned int created;
 module_param(created, uint, 0444);
-MODULE_PARM_DESC(created, "variables that came to life");
+MODULE_PARM_DESC(created, "variables that were constructed");
 static unsigned int freed;
 module_param(freed, uint, 0444);
-MODULE_PARM_DESC(freed, "variables that are gone again");
+MODULE_PARM_DESC(freed, "variables that were destroyed");
 
 static int seen_ctor(void *obj, void *shadow_data, void *ctor_data)
 {
@@ -52,76 +62,85 @@ static void seen_dtor(void *obj, void *shadow_data)
 	freed++;
 }
 
-/* The first version had the text and nothing else. */
-static int seen_convert(void *obj, void *shadow_data, void *old_data, size_t old_size)
+static int seen_convert(void *obj, void *shadow_data, void *old_data, unsigned long old_id)
 {
+	struct seen_v1 *v1 = old_data;
+	struct seen_v2 *v2 = old_data;
 	struct seen *last = shadow_data;
 
-	if (old_size != NOTE_SIZE)
+	switch (old_id) {
+	case SEEN_V1:
+		strscpy(last->text, v1->text, NOTE_SIZE);
+		return 0;
+	case SEEN_V2:
+		strscpy(last->text, v2->text, NOTE_SIZE);
+		last->refused = v2->refused;
+		return 0;
+	default:
 		return -EINVAL;
-	memcpy(last->text, old_data, NOTE_SIZE);
-
-	return 0;
+	}
 }
 
-static DEFINE_KLP_SHADOW(seen, SEEN_LIFETIME, struct seen, .owner = "livepatch_shadow_driver",
-			 .ctor = seen_ctor, .dtor = seen_dtor, .convert = seen_convert);
+static DEFINE_KLP_SHADOW(seen, SEEN_V3, struct seen,
+			 .parent_module = "livepatch_shadow_driver",
+			 .ctor = seen_ctor, .dtor = seen_dtor,
+			 KLP_SHADOW_CONVERT(seen_convert, SEEN_V1, SEEN_V2));
+
 static DEFINE_KLP_SHADOW_SHARED(note_stats, NOTE_STATS, struct note_stats);
 
-static struct session *mended_session_open(struct note *note)
+static struct session *patched_session_open(struct note *note)
 {
 	struct session *session = kzalloc(sizeof(*session), GFP_KERNEL);
 
 	if (!session)
 		return NULL;
 	session->note = note;
-	/* What an unpatched task has left at this address. */
-	klp_shadow_var_free(session, seen);
-	/* Without one it is treated like a session that is older than the livepatch. */
 	klp_shadow_var_alloc(session, seen, GFP_KERNEL, NULL);
 
 	return session;
 }
 
-static void mended_session_close(struct session *session)
+static void patched_session_close(struct session *session)
 {
+	/* Also frees a variable that has not been converted yet. */
 	klp_shadow_var_free(session, seen);
 	kfree(session);
 }
 
-static ssize_t mended_session_read(struct session *session, char *text)
+static ssize_t patched_session_read(struct session *session, char *text)
 {
 	struct seen *last = klp_shadow_var_get(session, seen);
 
 	if (last) {
 		strscpy(last->text, session->note->text, NOTE_SIZE);
-		last->refused = false;
+		last->refused = 0;
 	}
 
 	return strscpy(text, session->note->text, NOTE_SIZE);
 }
 
-static ssize_t mended_session_write(struct session *session, const char *text)
+static ssize_t patched_session_write(struct session *session, const char *text)
 {
 	struct seen *last = klp_shadow_var_get(session, seen);
 
 	if (last) {
 		if (last->refused || strcmp(last->text, session->note->text)) {
-			last->refused = true;
+			last->refused++;
 			return -ESTALE;
 		}
 		strscpy(last->text, text, NOTE_SIZE);
 	}
+	/* Shared state without predecessors: never NULL in patched functions. */
 	atomic_inc(&klp_shadow_shared(note_stats)->writes);
 
 	return strscpy(session->note->text, text, NOTE_SIZE);
 }
 
 static struct klp_func funcs[] = {
-	{ .old_name = "session_open", .new_func = mended_session_open },
-	{ .old_name = "session_close", .new_func = mended_session_close },
-	{ .old_name = "session_read", .new_func = mended_session_read },
-	{ .old_name = "session_write", .new_func = mended_session_write },
+	{ .old_name = "session_open", .new_func = patched_session_open },
+	{ .old_name = "session_close", .new_func = patched_session_close },
+	{ .old_name = "session_read", .new_func = patched_session_read },
+	{ .old_name = "session_write", .new_func = patched_session_write },
 	{ }
 };
 
