@@ -27,7 +27,7 @@ struct op {
 };
 
 enum {
-	ALLOC, GET_OR_ALLOC, FREE, FREE_ALL, MOVE, GET, REPLACE, FILL, READER, READER_STEP,
+	ALLOC, GET_OR_ALLOC, FREE, FREE_ALL, MOVE, GET, CONVERT, FILL, READER, READER_STEP,
 	WORK, SETTLE, TABLE_FAILS,
 };
 
@@ -67,7 +67,6 @@ static struct var {
 	size_t size;
 	u8 fill;
 	bool doomed;		/* a running free_all removes it */
-	bool waits;		/* a running conversion replaces it */
 } vars[PARENTS][IDS];
 
 static unsigned long ids[IDS];
@@ -85,9 +84,9 @@ static void *parent(int p)
 #define DEPTH		3
 static struct call {
 	const struct op *op;
-	int p, q, i;		/* p is -1 for all */
+	int p, q, i, j;		/* p is -1 for all; j is the id after a conversion */
 	gfp_t gfp;
-	bool fails, forbid;
+	bool fails, forbid, converting;
 	int hooks;
 } calls[DEPTH];
 static int depth;
@@ -97,7 +96,8 @@ static bool in_progress(int p, int i)
 	const struct call *call;
 
 	for (call = calls; call < calls + depth; call++) {
-		if (call->i == i && (call->p < 0 || call->p == p || call->q == p))
+		if ((call->i == i || call->j == i) &&
+		    (call->p < 0 || call->p == p || call->q == p))
 			return true;
 	}
 
@@ -151,7 +151,7 @@ static struct reader {
 	struct shim_task *task;
 	int p, q, i;
 	bool two;			/* looks at @p, then at @q */
-	bool any, any_new;		/* may find anything; anything but nothing */
+	bool any;			/* may find anything */
 	bool none;			/* may find nothing */
 	bool must, moved;		/* finds it on either; moved from @p to @q */
 	bool done;
@@ -179,7 +179,7 @@ static void reader_fn(void *arg)
 		;
 	if (data && n < r->n)
 		check_data(&r->allowed[n]);
-	else if (!r->any && !(data ? r->any_new : r->none))
+	else if (!r->any && (data || !r->none))
 		shim_fail("a reader of %d, %d found %p", r->p, r->i, data);
 	rcu_read_unlock();
 	r->done = true;
@@ -210,15 +210,13 @@ static void reader_call(const struct call *call, int k)
 		bool p = call->p < 0 || call->p == r->p || call->q == r->p;
 		bool q = call->p < 0 || call->p == r->q || call->q == r->q;
 
-		if (!r->task || r->done || r->i != call->i || k == GET)
+		if (!r->task || r->done || (r->i != call->i && r->i != call->j) || k == GET)
 			continue;
-		if (p && k == REPLACE && !call->fails)
-			r->any_new = true;
-		else if (p)
+		if (p)
 			r->any = true;
 		if (k == MOVE && call->p == r->p && call->q == r->q && !r->moved)
 			r->moved = true;
-		else if ((p || q) && (k != REPLACE || call->fails))
+		else if (p || q)
 			r->must = false;
 	}
 }
@@ -262,8 +260,10 @@ static void write_hook(void)
 		smp_rmb();
 		shim_assert(get(call->q, call->i));
 	}
-	if (depth == 1 && kind(call->op) == REPLACE && !call->fails && vars[call->p][call->i].data)
-		shim_assert(get(call->p, call->i));
+	if (depth && call->converting && !get(call->p, call->i)) {
+		smp_rmb();
+		shim_assert(get(call->p, call->j));
+	}
 }
 
 static const struct op *ops;
@@ -333,7 +333,7 @@ static void dtor_id(void *obj, void *data, int i)
 DTOR(0) DTOR(1) DTOR(2) DTOR(3) DTOR(4) DTOR(5)
 static const klp_shadow_dtor_t dtors[] = { dtor0, dtor1, dtor2, dtor3, dtor4, dtor5 };
 
-static void release(void *obj, void *data)
+static void release_fn(void *obj, void *data)
 {
 	int p = 0;
 
@@ -343,6 +343,8 @@ static void release(void *obj, void *data)
 	shim_assert(!shim_is_main() && p < PARENTS);
 	released++;
 }
+
+static struct klp_shadow_type type = { .name = "model", .release = release_fn };
 
 static void op_alloc(struct call *call, bool alloc)
 {
@@ -409,10 +411,10 @@ static void op_free_all(struct call *call)
 
 	call->forbid = true;
 	for (p = 0; p < PARENTS; p++)
-		vars[p][call->i].doomed = !vars[p][call->i].waits;
+		vars[p][call->i].doomed = true;
 	if (call->op->flags & RELEASE) {
 		iter = (struct klp_shadow_iter){ .id = ids[call->i] };
-		while (klp_shadow_free_batch(&iter, dtors[call->i], release))
+		while (klp_shadow_free_batch(&iter, dtors[call->i], &type))
 			;
 		if (!nested)
 			releases += removed - before;
@@ -461,61 +463,51 @@ static void op_move(struct call *call)
 	check(call->q, call->i);
 }
 
-/* As a conversion does it: the variable waits, and is replaced by another one. */
-static void op_replace(struct call *call)
+/* As klp_shadow_convert() does it: the variable of another id is linked first. */
+static void op_convert(struct call *call)
 {
-	struct var *var = &vars[call->p][call->i];
+	struct var *from = &vars[call->p][call->i], *to = &vars[call->p][call->j];
+	struct klp_shadow_type *with = call->op->flags & RELEASE ? &type : NULL;
 	struct klp_shadow *old, *new;
-	HLIST_HEAD(list);
-	int p;
+	size_t size = 1 + call->op->size % 64;
+	LLIST_HEAD(list);
 
-	if (depth > 1)
+	if (from == to)
 		return;
+	new = kzalloc(sizeof(*new) + size, GFP_KERNEL | __GFP_NOWARN);
+
+	rcu_read_lock();
 	spin_lock_irq(&klp_shadow_lock);
 	old = klp_shadow_find(parent(call->p), ids[call->i]);
-	if (old) {
-		hlist_del(&old->id_link);
-		old->wait = KLP_SHADOW_WAITS;
-		var->waits = true;
-	}
-	spin_unlock_irq(&klp_shadow_lock);
-	if (!old)
-		return;
-
-	new = kzalloc(sizeof(*new) + var->size, GFP_KERNEL | __GFP_NOWARN);
-	spin_lock_irq(&klp_shadow_lock);
-	/* It may have been moved, or freed. */
-	for (p = 0; p < PARENTS && vars[p][call->i].data != (u8 *)old->data; p++)
-		;
-	shim_assert(klp_shadow_waits(old) == (p < PARENTS));
-	if (p < PARENTS && new) {
-		var = &vars[p][call->i];
-		memcpy(new->data, old->data, var->size);
+	shim_assert(old ? from->data == (u8 *)old->data : !from->data);
+	if (old && (!new || to->data)) {
+		/* It cannot be converted. */
+		klp_shadow_remove(old, dtors[call->i], with, &list);
+		shim_assert(!from->data);
+		releases += !!with;
+	} else if (old) {
+		check_data(from);
+		memset(new->data, ++serial, size);
 		new->obj = old->obj;
-		new->id = old->id;
-		klp_shadow_link_id(new);
-		klp_shadow_table_replace(old, new);
-		var->data = (u8 *)new->data;
+		new->id = ids[call->j];
+		call->converting = true;
+		klp_shadow_link(new);
+		klp_shadow_unlink(old, &list);
+		call->converting = false;
+		klp_shadow_drop(old, NULL, NULL, &list);
+		*to = (struct var) { .data = (u8 *)new->data, .size = size, .fill = serial };
+		from->data = NULL;
+		reader_allow(call->p, call->i);
+		reader_allow(call->p, call->j);
 		new = NULL;
-	} else if (p < PARENTS) {
-		klp_shadow_remove(old, dtors[call->i], call->op->flags & RELEASE, &list);
 	}
 	spin_unlock_irq(&klp_shadow_lock);
+	klp_shadow_reclaim_list(&list);
+	rcu_read_unlock();
 	kfree(new);
-	if (p < PARENTS) {
-		var->waits = false;
-		reader_allow(p, call->i);
-	}
-	if (p == PARENTS)
-		shim_assert(old->wait == KLP_SHADOW_DROPPED);
-	else if (var->data != (u8 *)old->data && !var->data)
-		shim_assert((old->wait == KLP_SHADOW_DROPPED_RELEASE) ==
-			    !!(call->op->flags & RELEASE));
-	klp_shadow_reclaim_list(&list, NULL);
-	releases += old->wait == KLP_SHADOW_DROPPED_RELEASE;
-	klp_shadow_reclaim(old, old->wait == KLP_SHADOW_DROPPED_RELEASE ? release : NULL);
-	if (p < PARENTS)
-		check(p, call->i);
+
+	check(call->p, call->i);
+	check(call->p, call->j);
 }
 
 /* Readers come to their end, and workers have nothing to do any more. */
@@ -547,16 +539,15 @@ static void settle(void)
 static void run_call(const struct op *op, int k)
 {
 	struct call *call = &calls[depth];
-	bool irqs_off = op->flags & IRQS_OFF && k != REPLACE;
+	bool irqs_off = op->flags & IRQS_OFF && k != CONVERT;
 
 	*call = (struct call) {
 		.op = op, .p = op->p % PARENTS, .i = op->i % IDS,
-		.gfp = irqs_off || k == REPLACE ? GFP_ATOMIC : GFP_KERNEL,
+		.gfp = irqs_off ? GFP_ATOMIC : GFP_KERNEL,
 		.fails = op->flags & FAILS && op->nest & 4,
 	};
 	call->q = k == MOVE ? op->q % PARENTS : call->p;
-	if (k == REPLACE)
-		call->gfp = GFP_KERNEL;
+	call->j = k == CONVERT ? op->q % IDS : call->i;
 	if (k == FREE_ALL)
 		call->p = -1;
 	reader_call(call, k);
@@ -581,8 +572,8 @@ static void run_call(const struct op *op, int k)
 	case GET:
 		check(call->p, call->i);
 		break;
-	case REPLACE:
-		op_replace(call);
+	case CONVERT:
+		op_convert(call);
 		break;
 	}
 	depth--;
@@ -698,7 +689,7 @@ static void print_op(const struct op *op)
 {
 	static const char * const names[] = {
 		"klp_shadow_alloc", "klp_shadow_get_or_alloc", "klp_shadow_free",
-		"klp_shadow_free_all", "klp_shadow_move", "klp_shadow_get", "replace", "fill",
+		"klp_shadow_free_all", "klp_shadow_move", "klp_shadow_get", "convert", "fill",
 		"reader_start", "reader_step", "workers_step", "settle", "table_fails",
 	};
 	int k = kind(op), p = op->p % PARENTS, i = op->i % IDS;
@@ -720,6 +711,9 @@ static void print_op(const struct op *op)
 		break;
 	case MOVE:
 		printf("p[%d], p[%d], id[%d], GFP_ATOMIC", p, op->q % PARENTS, i);
+		break;
+	case CONVERT:
+		printf("p[%d], id[%d], id[%d]", p, i, op->q % IDS);
 		break;
 	case READER:
 		printf("%d, p[%d]", op->size % READERS, p);
@@ -745,12 +739,12 @@ static void print_op(const struct op *op)
 		printf("p[%d], id[%d]", p, i);
 	}
 	printf(");");
-	if (k <= REPLACE) {
-		if (op->flags & IRQS_OFF && k != REPLACE)
+	if (k <= CONVERT) {
+		if (op->flags & IRQS_OFF && k != CONVERT)
 			printf(" /* interrupts off */");
 		if (op->flags & FAILS && op->nest & 4)
 			printf(" /* allocation fails */");
-		if (k == FREE_ALL && op->flags & RELEASE)
+		if ((k == FREE_ALL || k == CONVERT) && op->flags & RELEASE)
 			printf(" /* release callback */");
 		if (op->nest & 3)
 			printf(" /* the next one at its hook %d */", op->nest & 3);

@@ -5,24 +5,26 @@
 mutants.py [-j N] [-k PATTERN] [-f FILE] [-l] OURS KSRC OUT [PATCH...]
 
 OURS is the tree with the store, KSRC is a kernel tree, and OUT is for all output. Each mutant
-changes one thing in a function of shadow.c or shadow_table.c, or in shadow_table.h's
-inline ones, and is run against model, steps and threads. The patches run first. Mutants
-that do not compile, or whose object code is that of the original or of an earlier one,
-do not count. -k takes only those that match the pattern, -f those that the file names;
--l lists and does not run.
+changes one thing in a function of shadow.c, shadow_table.c or shadow_reclaim.c, or in
+shadow_table.h's inline ones, and is run against model, steps and threads. The patches
+run first. Mutants that do not compile, or whose object code is that of the original or
+of an earlier one, do not count. -k takes only those that match the pattern, -f those
+that the file names; -l lists and does not run.
 
 mutants.explained names those that survive for a reason. Fails if more than 5% survive
 without one, or if a patch does.
 """
 import argparse, concurrent.futures, hashlib, os, re, shutil, signal, subprocess, sys, threading
 
-FILES = ['shadow.c', 'shadow_table.c', 'shadow_table.h']
+STORE = ['shadow', 'shadow_table', 'shadow_reclaim']
+INLINE = 'shadow_table.h'
+FILES = [f'{name}.c' for name in STORE] + [INLINE]
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Statements that say nothing to a machine, or nothing that the tests could see.
 SKIP = re.compile(r'(lockdep_assert|pr_debug|cond_resched)')
 DECLARATION = re.compile(r'(static|const|unsigned|struct|enum|bool|void|int|long|u\d+|size_t|gfp_t|'
-                         r'HLIST_HEAD|LLIST_HEAD)\b[^(]*')
+                         r'HLIST_HEAD|LLIST_HEAD|LIST_HEAD)\b[^(]*')
 HEADER = re.compile(r'(if|for|while|\w*for_each\w*)\s*\(|(else|do)\b')
 
 # (pattern, replacements) in an expression; the pattern's groups can be used.
@@ -213,7 +215,7 @@ def patched(patch, store, out):
         return Mutant(f'patch {name}', None, None)
     sources = {f: open(f'{tree}/kernel/livepatch/{f}').read() for f in map(os.path.basename, touched)}
     return Mutant(f'patch {name}', sources,
-                  FILES[2] if FILES[2] in sources or len(sources) > 1 else list(sources)[0])
+                  INLINE if INLINE in sources or len(sources) > 1 else list(sources)[0])
 
 
 class Runner:
@@ -230,7 +232,7 @@ class Runner:
         self.cc = {v: subprocess.run(make + [f'cc-{v}'], check=True, capture_output=True,
                                      text=True).stdout.split() for v in ('model', 'threads')}
         self.lock, self.codes, self.original = threading.Lock(), set(), set()
-        original = self.run(Mutant('the original', {}, FILES[2]))
+        original = self.run(Mutant('the original', {}, INLINE))
         if original.result != 'survived':
             sys.exit(f'the original is {original.result}')
 
@@ -284,9 +286,8 @@ class Runner:
             else:
                 shutil.copy(f'{self.store}/{file}', dir)
         stores, tests = [mutant.changed[:-2]], {'model': [], 'threads': []}
-        if mutant.changed == FILES[2]:
-            stores, tests = ['shadow', 'shadow_table'], {'model': ['model', 'steps'],
-                                                         'threads': ['threads']}
+        if mutant.changed == INLINE:
+            stores, tests = STORE, {'model': ['model', 'steps'], 'threads': ['threads']}
         objects, built = {}, set()
         for variant, test, args in self.TESTS:
             if (variant, stores[0]) not in objects:
@@ -303,7 +304,7 @@ class Runner:
             binary = f'{dir}/{test}'
             if test not in built:
                 files = [objects.get((variant, n), f'{self.out}/{variant}/{n}.o')
-                         for n in ('shadow', 'shadow_table', 'shim', 'llist', test)]
+                         for n in STORE + ['shim', 'llist', test]]
                 if subprocess.run(self.cc[variant][:4] + ['-pthread', '-o', binary] + files).returncode:
                     sys.exit(f'{mutant.name} cannot be linked')
                 built.add(test)
@@ -319,8 +320,8 @@ def explained():
     reasons, reason, last = {}, '', ''
     with open(f'{HERE}/mutants.explained') as f:
         for line in map(str.rstrip, f):
-            if line.startswith('#'):
-                reason = line[1:].strip() if not last.startswith('#') else f'{reason} {line[1:].strip()}'
+            if line.startswith('# '):
+                reason = line[2:].strip() if not last.startswith('# ') else f'{reason} {line[2:].strip()}'
             elif line:
                 reasons[line] = reason
             last = line

@@ -305,6 +305,26 @@ void mutex_unlock(struct mutex *mutex)
 	mutex->lock.locked = 0;
 }
 
+unsigned long shim_wait_prepare(struct wait_queue_head *queue)
+{
+	might_sleep();
+	shim_assert(!locks_held && !shim_current->sections && !shim_is_main());
+
+	return queue->wakeups;
+}
+
+void shim_wait(struct wait_queue_head *queue, unsigned long wakeups)
+{
+	while (queue->wakeups == wakeups)
+		task_yield();
+}
+
+void wake_up_all(struct wait_queue_head *queue)
+{
+	shim_assert_may_free();
+	queue->wakeups++;
+}
+
 /* === RCU === */
 
 static unsigned long now;
@@ -319,8 +339,10 @@ void rcu_read_lock(void)
 void rcu_read_unlock(void)
 {
 	shim_assert(shim_current->sections);
-	if (!--shim_current->sections)
-		shim_rcu_run();
+	if (--shim_current->sections)
+		return;
+	shim_rcu_run();
+	shim_hook(HOOK_UNLOCK);
 }
 
 bool rcu_read_lock_held(void)
@@ -592,6 +614,27 @@ void mutex_unlock(struct mutex *mutex)
 	shim_unlock(&mutex->lock);
 }
 
+unsigned long shim_wait_prepare(struct wait_queue_head *queue)
+{
+	might_sleep();
+
+	return __atomic_load_n(&queue->wakeups, __ATOMIC_ACQUIRE);
+}
+
+void shim_wait(struct wait_queue_head *queue, unsigned long wakeups)
+{
+	shim_online(false);
+	while (__atomic_load_n(&queue->wakeups, __ATOMIC_ACQUIRE) == wakeups)
+		sched_yield();
+	shim_online(true);
+}
+
+void wake_up_all(struct wait_queue_head *queue)
+{
+	shim_assert_may_free();
+	__atomic_add_fetch(&queue->wakeups, 1, __ATOMIC_RELEASE);
+}
+
 /* === Memory === */
 
 #ifdef SHIM_THREADS
@@ -730,10 +773,14 @@ void rcu_read_lock(void)
 			    __ATOMIC_SEQ_CST);
 }
 
+static void rcu_free_many(void);
+
 void rcu_read_unlock(void)
 {
-	if (!--sections)
-		__atomic_store_n(&reader->since, 0, __ATOMIC_RELEASE);
+	if (--sections)
+		return;
+	__atomic_store_n(&reader->since, 0, __ATOMIC_RELEASE);
+	rcu_free_many();
 }
 
 bool rcu_read_lock_held(void)
@@ -774,14 +821,19 @@ void shim_rcu_drain(void)
 	deferred.count = 0;
 }
 
-/* Interrupts are on, but the caller may be a reader: the next one that is not frees. */
+static void rcu_free_many(void)
+{
+	if (deferred.count >= 64 && !sections && !irqs_disabled())
+		shim_rcu_drain();
+}
+
+/* Interrupts are on, but the caller may be a reader: then the end of its section frees. */
 void shim_kfree_rcu(struct rcu_head *head, void *ptr)
 {
 	shim_assert_may_free();
 	__atomic_store_n(&head->next, NULL, __ATOMIC_RELAXED);
 	__atomic_store_n(&head->func, (void *)0x5a5a5a5aUL, __ATOMIC_RELAXED);
-	if (deferred.count >= 64 && !sections && !in_hardirq())
-		shim_rcu_drain();
+	rcu_free_many();
 	shim_assert(deferred.count < DEFERRED);
 	deferred.ptrs[deferred.count++] = ptr;
 }

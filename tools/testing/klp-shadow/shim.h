@@ -177,6 +177,14 @@ void AnnotateIgnoreReadsEnd(const char *file, int line);
 	__atomic_compare_exchange_n(p, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 #define xchg(p, v)		__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
 
+#define atomic_long_read(v) \
+	({ shim_hook(HOOK_READ); __atomic_load_n(&(v)->counter, __ATOMIC_RELAXED); })
+#define atomic_long_read_acquire(v) \
+	({ shim_hook(HOOK_READ); __atomic_load_n(&(v)->counter, __ATOMIC_ACQUIRE); })
+#define atomic_long_inc(v)	((void)__atomic_fetch_add(&(v)->counter, 1, __ATOMIC_RELAXED))
+#define smp_mb__before_atomic()	smp_mb()
+#define atomic_long_dec(v)	((void)__atomic_fetch_sub(&(v)->counter, 1, __ATOMIC_RELAXED))
+
 /* === Interrupts and locks === */
 
 /* What belongs to a CPU of the kernel: here, to a thread or a nested call of a test. */
@@ -259,6 +267,11 @@ void shim_unlock_irqrestore(spinlock_t *lock, bool off);
 #define spin_lock_irq(l) \
 	do { shim_assert(!irqs_disabled()); (void)shim_lock_irqsave(l); } while (0)
 #define spin_unlock_irq(l)		spin_unlock_irqrestore(l, false)
+/* An interrupt would wait for ever for the task that it has interrupted. */
+#define spin_lock(l) \
+	do { shim_assert(!in_hardirq()); shim_lock(l); } while (0)
+#define spin_unlock(l) \
+	do { shim_unlock(l); shim_hook(HOOK_UNLOCK); } while (0)
 #ifdef SHIM_MODEL
 /* Another CPU may hold it at any time, which no coroutine can show. */
 extern bool shim_lock_busy;
@@ -288,6 +301,24 @@ struct mutex {
 #endif
 void mutex_lock(struct mutex *mutex);
 void mutex_unlock(struct mutex *mutex);
+
+/* A waiter that misses its wake-up waits for ever, as in the kernel. */
+struct wait_queue_head {
+	unsigned long wakeups;
+};
+
+#define DECLARE_WAIT_QUEUE_HEAD(q)	struct wait_queue_head q
+unsigned long shim_wait_prepare(struct wait_queue_head *queue);
+void shim_wait(struct wait_queue_head *queue, unsigned long wakeups);
+void wake_up_all(struct wait_queue_head *queue);
+#define wait_event(q, cond) \
+	do {								\
+		unsigned long __w = shim_wait_prepare(&(q));		\
+									\
+		if (cond)						\
+			break;						\
+		shim_wait(&(q), __w);					\
+	} while (1)
 
 /* === RCU === */
 
@@ -387,6 +418,7 @@ bool shim_queue_work(struct workqueue_struct *wq, struct work_struct *work, unsi
 #define queue_work(wq, w)		shim_queue_work(wq, w, 0)
 #define queue_delayed_work(wq, w, d)	shim_queue_work(wq, &(w)->work, d)
 extern struct workqueue_struct *shim_system_wq;
+#define system_unbound_wq	shim_system_wq
 #define schedule_work(w)		queue_work(shim_system_wq, w)
 
 struct irq_work {
@@ -435,10 +467,20 @@ void __printf(1, 2) shim_warn(const char *fmt, ...);
 /* === Modules === */
 
 struct module {
-	unsigned long start, size;
+	long refs;
 };
 
-#define within_module(addr, mod)	((addr) - (mod)->start < (mod)->size)
+static inline void __module_get(struct module *mod)
+{
+	if (mod)
+		__atomic_fetch_add(&mod->refs, 1, __ATOMIC_SEQ_CST);
+}
+
+static inline void module_put(struct module *mod)
+{
+	if (mod)
+		__atomic_fetch_sub(&mod->refs, 1, __ATOMIC_SEQ_CST);
+}
 
 /* === For the tests === */
 
@@ -473,6 +515,7 @@ extern void (*shim_main_hook)(enum shim_hook where);		/* outside coroutines */
 extern void (*shim_write_hook)(void);				/* before each marked store */
 #else
 void shim_workers_wait(void);		/* until all are idle */
+void shim_online(bool on);
 #endif
 
 #ifdef SHIM_BENCH
@@ -486,8 +529,6 @@ struct shim_qs {
 } ____cacheline_aligned;
 
 extern __thread struct shim_qs *shim_qs;
-
-void shim_online(bool on);
 
 static inline void shim_quiescent(void)
 {

@@ -596,98 +596,216 @@ static void free_during_alloc(void)
 
 static unsigned long released[8];
 static unsigned int release_count;
+static bool release_waits, releasing;
 
-static void release(void *obj, void *data)
+static void release_fn(void *obj, void *data)
 {
-	check(!klp_shadow_get(obj, ID));
+	might_sleep();
+	check(!shim_any_lock_held() && !rcu_read_lock_held() && !klp_shadow_get(obj, ID));
+	releasing = true;
+	while (release_waits)
+		shim_hook(HOOK_SLEEP);
+	releasing = false;
 	released[release_count++ % 8] = *(unsigned long *)data;
 }
 
-static void release2(void *obj, void *data)
-{
-	release(obj, data);
-}
+static struct klp_shadow_type type = { .name = "steps", .release = release_fn };
+static struct klp_shadow_type type_without = { .name = "without" };
 
-static void remove_one(unsigned long n, klp_shadow_release_t fn)
+static void remove_one(unsigned long n, struct klp_shadow_type *type)
 {
 	struct klp_shadow_iter iter = { .id = ID + n };
 	unsigned long *data;
 
 	data = klp_shadow_alloc(parent(n), ID + n, 8, GFP_KERNEL, NULL, NULL);
 	*data = n;
-	while (klp_shadow_free_batch(&iter, NULL, fn))
+	while (klp_shadow_free_batch(&iter, NULL, type))
 		;
 }
 
 static struct module mod;
-static bool in_mod;
 
-static void release_all(void *arg)
+static void drain_fn(void *arg)
 {
-	in_mod = klp_shadow_release_all(arg);
+	klp_shadow_drain(arg);
 }
 
 static void releases(void)
 {
-	struct shim_task *task = reader(parent(0)), *all;
+	struct shim_task *task = reader(parent(0));
 	struct klp_shadow_iter iter = { .id = ID };
-	unsigned long n;
+	unsigned long n, flags;
 
 	for (n = 0; n < 5; n++)
-		remove_one(n, release);
+		remove_one(n, &type);
 	check(shim_stats.queued == 1 && !work() && !release_count);
 	check(!shim_task_step(task, 1000) && work() && release_count == 5);
 	for (n = 0; n < 5; n++)
 		check(released[n] == n);
 	check(shim_stats.frees == shim_stats.allocs);
 
-	/* Only if one of them is in the module; without any it does not wait. */
-	mod.start = (unsigned long)release;
-	mod.size = 1;
-	remove_one(0, release2);
-	remove_one(1, release);
-	remove_one(2, release2);
-	task = reader(parent(0));
-	all = shim_task_start(release_all, &mod);
-	check(shim_task_step(all, 1000) && release_count == 5);
-	shim_task_step(task, 1000);
-	check(!shim_task_step(all, 1000) && in_mod && release_count == 8);
-	task = reader(parent(0));
-	all = shim_task_start(release_all, &mod);
-	check(!shim_task_step(all, 1000) && !in_mod);
-	shim_task_step(task, 1000);
-	remove_one(0, release2);
-	all = shim_task_start(release_all, &mod);
-	check(!shim_task_step(all, 1000) && !in_mod && release_count == 9);
-	remove_one(0, release);
-	all = shim_task_start(release_all, NULL);
-	check(!shim_task_step(all, 1000) && !in_mod && release_count == 10 && work());
 	/* Not of the alias that leads to it. */
 	add(0, 1);
 	check(!klp_shadow_move(parent(0), parent(1), ID, GFP_KERNEL));
-	while (klp_shadow_free_batch(&iter, NULL, release))
+	while (klp_shadow_free_batch(&iter, NULL, &type))
 		;
-	check(work() && release_count == 11);
+	check(work() && release_count == 6);
+
+	/* Without one, the memory is freed as always. */
+	n = shim_stats.queued;
+	remove_one(0, &type_without);
+	check(shim_stats.queued == n && shim_stats.frees == shim_stats.allocs);
+
+	/* With interrupts off, an interrupt queues the work. */
+	add(0, 1);
+	local_irq_save(flags);
+	iter = (struct klp_shadow_iter) { .id = ID };
+	while (klp_shadow_free_batch(&iter, NULL, &type))
+		;
+	check(shim_stats.queued == n);
+	local_irq_restore(flags);
+	check(shim_stats.queued == n + 1 && work() && release_count == 7);
+	check(shim_stats.frees == shim_stats.allocs);
+}
+
+static struct shim_task *drain(struct module *mod)
+{
+	return shim_task_start(drain_fn, mod);
+}
+
+static void drained(void)
+{
+	struct shim_task *readers, *task;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct module *which = i ? &mod : NULL;
+
+		release_count = 0;
+		/* Nothing is pending: it waits for nothing. */
+		readers = reader(parent(0));
+		task = drain(which);
+		check(!shim_task_step(task, 1000));
+		/* The work has not begun: it calls them, once, after a grace period. */
+		remove_one(1, &type);
+		remove_one(2, &type);
+		task = drain(which);
+		check(shim_task_step(task, 1000) && !release_count);
+		check(!shim_task_step(readers, 1000));
+		check(!shim_task_step(task, 1000) && release_count == 2);
+		check(released[0] == 1 && released[1] == 2);
+		/* Nothing is left for the work, which does not wait for readers either. */
+		readers = reader(parent(0));
+		check(work() && release_count == 2 && !shim_task_step(readers, 1000));
+		check(shim_stats.frees == shim_stats.allocs);
+		/* And none is pending now. */
+		readers = reader(parent(0));
+		task = drain(which);
+		check(!shim_task_step(task, 1000) && !shim_task_step(readers, 1000));
+	}
+}
+
+/* It waits for a callback that the worker has begun, and for those after it. */
+static void drain_waits(void)
+{
+	struct shim_task *task, *other, *readers;
+	unsigned long flags, frees;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		release_count = 0;
+		release_waits = true;
+		remove_one(1, &type);
+		check(!work() && releasing);
+		task = drain(i ? &mod : NULL);
+		other = drain(NULL);
+		check(shim_task_step(task, 1000) && shim_task_step(other, 1000));
+		check(shim_task_step(task, 1000) && shim_task_step(other, 1000) && !release_count);
+		release_waits = false;
+		check(work() && release_count == 1);
+		check(!shim_task_step(task, 1000) && !shim_task_step(other, 1000));
+		check(release_count == 1 && shim_stats.frees == shim_stats.allocs);
+	}
+
+	/* Memory without a callback is freed meanwhile. */
+	release_waits = true;
+	remove_one(1, &type);
+	check(!work() && releasing);
+	add(0, 1);
+	local_irq_save(flags);
+	del(0, 1);
+	local_irq_restore(flags);
+	frees = shim_stats.frees;
+	check(!work() && shim_stats.frees == frees + 1);
+
+	/* Those that come meanwhile wait for a grace period of their own. */
+	readers = reader(parent(0));
+	remove_one(2, &type);
+	task = drain(NULL);
+	check(shim_task_step(task, 1000));
+	release_waits = false;
+	check(!work() && release_count == 2);
+	check(shim_task_step(task, 1000) && !shim_task_step(readers, 1000));
+	while (shim_task_step(task, 1000))
+		shim_workers_step(1);
+	check(release_count == 3 && work() && release_count == 3);
 }
 
 /* What was removed before the call is released when it returns, also by another one. */
-static void two_release(void)
+static void two_drain(void)
 {
 	struct shim_task *one, *other;
-	unsigned int budget;
+	unsigned int budget, n;
 
-	for (budget = 1; budget < 10; budget++) {
+	for (budget = 1; budget < 40; budget++) {
 		release_count = 0;
-		remove_one(0, release);
-		one = shim_task_start(release_all, NULL);
-		shim_task_step(one, budget);
-		other = shim_task_start(release_all, NULL);
-		while (shim_task_step(other, 1000))
+		for (n = 0; n < 3; n++)
+			remove_one(n, &type);
+		one = drain(budget & 1 ? NULL : &mod);
+		shim_task_step(one, budget / 2);
+		shim_workers_step(budget / 4);
+		other = drain(budget & 2 ? NULL : &mod);
+		while (shim_task_step(other, 1000)) {
 			shim_task_step(one, 1);
-		check(release_count == 1);
+			shim_workers_step(1);
+		}
+		check(release_count == 3);
 		while (shim_task_step(one, 1000))
 			;
+		check(work() && release_count == 3);
+		check(shim_stats.frees == shim_stats.allocs);
+	}
+}
+
+/* Also one whose caller has not yet said that it is removed. */
+static void remove_fn(void *arg)
+{
+	struct klp_shadow_iter iter = { .id = ID };
+
+	klp_shadow_free_batch(&iter, NULL, arg);
+}
+
+static void drain_during_removal(void)
+{
+	struct shim_task *remover, *task;
+	unsigned int budget;
+	bool gone;
+
+	for (budget = 1; budget < 40; budget++) {
+		release_count = 0;
+		add(0, 1);
+		remover = shim_task_start(remove_fn, &type);
+		shim_task_step(remover, budget);
+		gone = !klp_shadow_get(parent(0), ID);
+		task = drain(budget & 1 ? NULL : &mod);
+		while (shim_task_step(task, 1000))
+			shim_task_step(remover, 1);
+		check(!gone || release_count == 1);
+		while (shim_task_step(remover, 1000))
+			;
 		check(work());
+		klp_shadow_free_all(ID, NULL);
+		check(shim_stats.frees == shim_stats.allocs);
 	}
 }
 
@@ -698,21 +816,38 @@ static int fail(void *obj, void *data, void *err)
 	return *(int *)err;
 }
 
+static void add_before_lock(enum shim_hook where)
+{
+	if (where != HOOK_LOCK)
+		return;
+	shim_main_hook = NULL;
+	check(klp_shadow_alloc(parent(8), ID, 8, GFP_ATOMIC, NULL, NULL));
+}
+
 static void errors(void)
 {
 	unsigned long reads;
-	bool existed = false;
-	int err = -EINVAL;
+	int err = -EINVAL, result = 1;
 	void *data;
 
 	add(0, 1);
 	check(!klp_shadow_alloc(parent(0), ID, 8, GFP_KERNEL, NULL, NULL));
 	check(shim_stats.warns == 1 && shim_stats.tries == 1);
-	data = klp_shadow_add(parent(0), ID, 8, GFP_KERNEL, NULL, NULL, &existed);
-	check(data && existed && data == klp_shadow_get(parent(0), ID));
-	data = klp_shadow_add(parent(9), ID, 8, GFP_KERNEL, NULL, NULL, &existed);
-	check(data && !existed && data == klp_shadow_get(parent(9), ID));
-	del(9, 10);
+	data = klp_shadow_add(parent(0), ID, 8, GFP_KERNEL, NULL, NULL, &type, &result);
+	check(data && result == -EEXIST && data == klp_shadow_get(parent(0), ID));
+	data = klp_shadow_add(parent(9), ID, 8, GFP_KERNEL, NULL, NULL, &type, &result);
+	check(data && !result && data == klp_shadow_get(parent(9), ID));
+	data = klp_shadow_add(parent(8), ID, -1UL, GFP_KERNEL, NULL, NULL, &type, &result);
+	check(!data && result == -ENOMEM);
+	data = klp_shadow_add(parent(8), ID, 8, GFP_KERNEL, fail, &err, &type, &result);
+	check(!data && result == -EINVAL && shim_stats.prints == 1 && !klp_shadow_get(parent(8), ID));
+	shim_stats.prints = 0;
+	/* Added by another CPU between the first look and the second. */
+	shim_main_hook = add_before_lock;
+	data = klp_shadow_add(parent(8), ID, 8, GFP_KERNEL, fail, &err, &type, &result);
+	shim_main_hook = NULL;
+	check(data && result == -EEXIST && data == klp_shadow_get(parent(8), ID));
+	del(8, 10);
 	check(!klp_shadow_alloc(parent(1), ID, 8, GFP_KERNEL, fail, &err));
 	check(shim_stats.prints == 1 && !klp_shadow_get(parent(1), ID));
 	check(!klp_shadow_get_or_alloc(parent(1), ID, -1UL, GFP_KERNEL, NULL, NULL));
@@ -738,10 +873,12 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } steps[] = {
-	STEP(sizes), STEP(size_when_work_is_late), STEP(limits), STEP(largest_table), STEP(spread), STEP(back_off),
-	STEP(quarter), STEP(heads_are_reset), STEP(next_is_cleared), STEP(table_is_freed),
-	STEP(variable_is_freed), STEP(readers_during_resize), STEP(moved_in_batches), STEP(irqs_off), STEP(at_boot),
-	STEP(in_batches), STEP(two_iterators), STEP(absent), STEP(free_during_alloc), STEP(releases), STEP(two_release), STEP(errors),
+	STEP(sizes), STEP(size_when_work_is_late), STEP(limits), STEP(largest_table), STEP(spread),
+	STEP(back_off), STEP(quarter), STEP(heads_are_reset), STEP(next_is_cleared),
+	STEP(table_is_freed), STEP(variable_is_freed), STEP(readers_during_resize),
+	STEP(moved_in_batches), STEP(irqs_off), STEP(at_boot), STEP(in_batches),
+	STEP(two_iterators), STEP(absent), STEP(free_during_alloc), STEP(releases), STEP(drained),
+	STEP(drain_waits), STEP(two_drain), STEP(drain_during_removal), STEP(errors),
 };
 
 int main(int argc, char **argv)

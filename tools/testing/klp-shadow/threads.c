@@ -15,7 +15,7 @@
 #define PAIRS		4
 #define FILL		400
 
-enum { RESIDENT = 1, TOGGLE, RACE, BOUNCE, WALK, BULK };
+enum { RESIDENT = 1, TOGGLE, RACE, BOUNCE, WALK, CONVERT, CONVERTED, BULK };
 
 struct data {
 	void *parent;
@@ -206,45 +206,57 @@ static void read_moved(void)
 		shim_assert(load(walk_started) >= n + 2);
 }
 
-/* Variables that stay, and the one between two parents, as a conversion does it. */
-static void replace(void)
-{
-	unsigned long n = next_random() % RESIDENTS, id = n % 2 ? RESIDENT : BOUNCE;
-	struct klp_shadow *old, *new;
-	bool replaced = false;
+/* === Conversions === */
 
-	if (id == BOUNCE)
-		n = next_random() % 2;
-	spin_lock_irq(&klp_shadow_lock);
-	old = klp_shadow_find(parent(n), id);
-	if (old) {
-		hlist_del(&old->id_link);
-		old->wait = KLP_SHADOW_WAITS;
-	}
-	spin_unlock_irq(&klp_shadow_lock);
-	if (!old)
-		return;
+/* Of variables to another id and back, as klp_shadow_convert() does it. */
+static void convert(void)
+{
+	unsigned long n = next_random() % PAIRS, id = CONVERT;
+	struct klp_shadow *old, *new;
+	LLIST_HEAD(list);
 
 	new = kzalloc(sizeof(*new) + sizeof(struct data), GFP_KERNEL);
+	if (!new)
+		return;
+	rcu_read_lock();
 	spin_lock_irq(&klp_shadow_lock);
-	if (new) {
-		memcpy(new->data, old->data, sizeof(struct data));
-		new->obj = old->obj;
-		new->id = old->id;
-		klp_shadow_link_id(new);
-		klp_shadow_table_replace(old, new);
-		replaced = true;
-	} else {
-		klp_shadow_link_id(old);
+	old = klp_shadow_find(parent(n), id);
+	if (!old) {
+		id = CONVERTED;
+		old = klp_shadow_find(parent(n), id);
 	}
+	shim_assert(old);
+	memcpy(new->data, old->data, sizeof(struct data));
+	new->obj = old->obj;
+	new->id = id == CONVERT ? CONVERTED : CONVERT;
+	klp_shadow_link(new);
+	klp_shadow_unlink(old, &list);
+	klp_shadow_drop(old, NULL, NULL, &list);
 	spin_unlock_irq(&klp_shadow_lock);
-	if (replaced)
-		klp_shadow_reclaim(old, NULL);
+	klp_shadow_reclaim_list(&list);
+	rcu_read_unlock();
+}
+
+/* One of the ids has it, unless it is converted back meanwhile. */
+static void read_converted(void)
+{
+	unsigned long n = next_random() % PAIRS, tries = 0;
+	struct data *data;
+
+	do {
+		data = klp_shadow_get(parent(n), CONVERT);
+		smp_rmb();
+		data = data ?: klp_shadow_get(parent(n), CONVERTED);
+		smp_rmb();
+		shim_assert(++tries < 100000);
+	} while (!data);
+	shim_assert(data->gen == n && data->parent == parent(n));
 }
 
 /* === Resizes, removal by id, and release callbacks === */
 
 static unsigned long removed, released;
+static struct module mod;
 
 static void bulk_dtor(void *obj, void *data)
 {
@@ -254,8 +266,12 @@ static void bulk_dtor(void *obj, void *data)
 static void bulk_release(void *obj, void *data)
 {
 	shim_assert(!irqs_disabled() && ((struct data *)data)->parent == obj);
+	/* No reader uses it any more. */
+	*(struct data *)data = (struct data) { };
 	add(released, 1);
 }
+
+static struct klp_shadow_type bulk_type = { .name = "bulk", .release = bulk_release };
 
 static void bulk(unsigned long *round)
 {
@@ -270,15 +286,27 @@ static void bulk(unsigned long *round)
 	if (gen % 2) {
 		klp_shadow_free_all(BULK, bulk_dtor);
 	} else {
-		while (klp_shadow_free_batch(&iter, bulk_dtor, bulk_release))
+		while (klp_shadow_free_batch(&iter, bulk_dtor, &bulk_type))
 			;
 		add(rounds, added);
+	}
+	/* Beside the worker: all have been called when it returns. */
+	if (gen % 8 == 0) {
+		klp_shadow_drain(gen % 16 ? &mod : NULL);
+		shim_assert(load(released) == load(rounds));
 	}
 	shim_assert(removed - before == added);
 	for (n = 0; n < FILL; n++)
 		shim_assert(!klp_shadow_get(parent(n), BULK));
 	if (gen % 3 == 0)
 		shim_workers_wait();
+}
+
+/* Others release at the same time, as modules that go do. */
+static void drain(void)
+{
+	klp_shadow_drain(next_random() % 2 ? &mod : NULL);
+	usleep(next_random() % 64);
 }
 
 /* === Threads === */
@@ -292,6 +320,7 @@ static void *reader_main(void *arg)
 		read_resident();
 		read_toggle();
 		read_moved();
+		read_converted();
 		rcu_read_unlock();
 		add(lookups, 1);
 	}
@@ -316,12 +345,13 @@ static void *reader_main(void *arg)
 WRITER(toggle, toggle(&gen))
 WRITER(race, race())
 WRITER(move, move(&gen))
-WRITER(replace, replace())
+WRITER(convert, convert())
 WRITER(bulk, bulk(&gen))
+WRITER(drain, drain())
 
 static void *(*const mains[])(void *arg) = {
-	reader_main, reader_main, toggle_main, race_main, race_main, move_main, replace_main,
-	bulk_main,
+	reader_main, reader_main, toggle_main, race_main, race_main, move_main, convert_main,
+	bulk_main, drain_main,
 };
 
 const char *__tsan_default_options(void);
@@ -333,7 +363,9 @@ const char *__tsan_default_options(void)
 int main(int argc, char **argv)
 {
 	double seconds = argc > 1 ? atof(argv[1]) : 5;
-	static const unsigned long ids[] = { TOGGLE, RACE, BOUNCE, WALK, BULK, RESIDENT };
+	static const unsigned long ids[] = {
+		TOGGLE, RACE, BOUNCE, WALK, CONVERT, CONVERTED, BULK, RESIDENT,
+	};
 	pthread_t threads[ARRAY_SIZE(mains)];
 	unsigned long n, id;
 
@@ -342,6 +374,8 @@ int main(int argc, char **argv)
 		klp_shadow_alloc(parent(n), RESIDENT, sizeof(struct data), GFP_KERNEL, set_gen, &n);
 	for (id = BOUNCE; id <= WALK; id++)
 		klp_shadow_alloc(parent(0), id, sizeof(struct data), GFP_KERNEL, set_gen, &id);
+	for (n = 0; n < PAIRS; n++)
+		klp_shadow_alloc(parent(n), CONVERT, sizeof(struct data), GFP_KERNEL, set_gen, &n);
 
 	/* A hang is a failure, too. */
 	alarm(seconds + 60);
@@ -356,10 +390,11 @@ int main(int argc, char **argv)
 	store(failing, false);
 	for (n = 0; n < ARRAY_SIZE(ids); n++)
 		klp_shadow_free_all(ids[n], ids[n] == RACE ? race_dtor : NULL);
-	klp_shadow_release_all(NULL);
+	klp_shadow_drain(NULL);
+	shim_assert(released == rounds);
 	shim_workers_wait();
 	shim_rcu_drain();
-	shim_assert(constructed == destroyed && released == rounds);
+	shim_assert(constructed == destroyed);
 	if (shim_stats.allocs != shim_stats.frees)
 		shim_fail("%lu allocated, %lu freed", shim_stats.allocs, shim_stats.frees);
 	shim_assert(!klp_shadow_first.next && !klp_shadow_state.entries);
