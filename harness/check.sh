@@ -289,6 +289,9 @@ documented()
 		/^EXPORT_SYMBOL/ {
 			name = $0
 			gsub(/^[A-Z_]*\(|\);$/, "", name)
+			# For macros, which have it.
+			if (name ~ /^__/)
+				next
 			if (docs[name] !~ "\\* " name "\\(\\) - ")
 				print FILENAME ":" FNR ": " name "() has no kernel-doc"
 			else if (docs[name] !~ /\* Context: /)

@@ -133,7 +133,7 @@ hit_stock=$(instructions stock)
 {
 	echo "# SPDX-License-Identifier: GPL-2.0-or-later"
 	echo "# kernel: Linux $(<"$obj/include/config/kernel.release"), user-mode, 2 CPUs, quick=$quick"
-	echo "# store: $(cat "$src"/kernel/livepatch/shadow{,_table}.[ch] | sha256sum | cut -c 1-12) (sha256 of shadow.[ch] and shadow_table.[ch])"
+	echo "# store: $(cat "$src"/kernel/livepatch/shadow{,_table}.[ch] "$src/kernel/livepatch/shadow_reclaim.c" | sha256sum | cut -c 1-12) (sha256 of shadow.[ch], shadow_table.[ch] and shadow_reclaim.c)"
 	echo "# compiler: $(sed -n 's/^CONFIG_CC_VERSION_TEXT="\(.*\)"/\1/p' "$obj/.config"), -O2"
 	echo "# cpu: $(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1), $(nproc) CPUs"
 	echo "# host: Linux $(uname -r | cut -d . -f 1,2), load $(cut -d ' ' -f 1-3 /proc/loadavg) at the end"

@@ -129,12 +129,12 @@ static void run_move(struct bench_job *job)
 	}
 }
 
-int COPY_NAME(_klp_shadow_init)(void);
+int COPY_NAME(_klp_shadow_reclaim_init)(void);
 int COPY_NAME(_klp_shadow_table_init)(void);
 
 static int init(void)
 {
-	return COPY_NAME(_klp_shadow_init)() ?: COPY_NAME(_klp_shadow_table_init)();
+	return COPY_NAME(_klp_shadow_reclaim_init)() ?: COPY_NAME(_klp_shadow_table_init)();
 }
 
 #endif

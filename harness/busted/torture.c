@@ -6,15 +6,15 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 int COPY_NAME(_klp_shadow_table_init)(void);
-int COPY_NAME(_klp_shadow_init)(void);
+int COPY_NAME(_klp_shadow_reclaim_init)(void);
 
 #undef module_init
 #undef module_exit
-#define module_init(fn)						\
-	int __init init_module(void)				\
-	{							\
-		return COPY_NAME(_klp_shadow_table_init)() ?:	\
-		       COPY_NAME(_klp_shadow_init)() ?: fn();	\
+#define module_init(fn)							\
+	int __init init_module(void)					\
+	{								\
+		return COPY_NAME(_klp_shadow_table_init)() ?:		\
+		       COPY_NAME(_klp_shadow_reclaim_init)() ?: fn();	\
 	}
 #define module_exit(fn)	static void *fn ## _unused __maybe_unused = fn
 

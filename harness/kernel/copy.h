@@ -18,6 +18,9 @@
 #define klp_shadow_free_all		COPY_NAME(shadow_free_all)
 #define klp_shadow_move			COPY_NAME(shadow_move)
 
+/* The files of the typed API are not a part of the copy. */
+#undef CONFIG_KLP_SHADOW_TYPES
+
 #include <linux/export.h>
 #include <linux/livepatch_shadow.h>
 #include <linux/module.h>

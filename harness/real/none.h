@@ -11,10 +11,10 @@
 #undef DEFINE_KLP_SHADOW
 #define DEFINE_KLP_SHADOW(_name, _id, _type, ...)			\
 	const struct klp_shadow_type _name __maybe_unused = { __VA_ARGS__ }; \
-	typedef _type __KLP_SHADOW_TYPE(_name)
+	typedef _type __KLP_SHADOW_DATA(_name)
 
 #undef klp_shadow_var_get
-#define klp_shadow_var_get(obj, _name)	((__KLP_SHADOW_TYPE(_name) *)NULL)
+#define klp_shadow_var_get(obj, _name)	((__KLP_SHADOW_DATA(_name) *)NULL)
 
 #undef klp_shadow_var_get_or_alloc
 #define klp_shadow_var_get_or_alloc(obj, _name, gfp_flags, ctor_data)	\

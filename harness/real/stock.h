@@ -22,15 +22,15 @@ void stock_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor);
 		.size = sizeof(_type),					\
 		__VA_ARGS__						\
 	};								\
-	typedef _type __KLP_SHADOW_TYPE(_name)
+	typedef _type __KLP_SHADOW_DATA(_name)
 
 #undef klp_shadow_var_get
 #define klp_shadow_var_get(obj, _name)					\
-	((__KLP_SHADOW_TYPE(_name) *)stock_shadow_get(obj, (_name).id))
+	((__KLP_SHADOW_DATA(_name) *)stock_shadow_get(obj, (_name).id))
 
 #undef klp_shadow_var_get_or_alloc
 #define klp_shadow_var_get_or_alloc(obj, _name, gfp_flags, ctor_data)	\
-	((__KLP_SHADOW_TYPE(_name) *)					\
+	((__KLP_SHADOW_DATA(_name) *)					\
 	 stock_shadow_get_or_alloc(obj, (_name).id, (_name).size, gfp_flags, \
 				   (_name).ctor, ctor_data))
 
