@@ -4,6 +4,7 @@
 export KERNEL QUICK
 SCENARIOS = NORMAL
 SECONDS = 30
+EVERY = 1
 
 help:
 	@echo 'make demo                 boot a kernel with the store and watch livepatches use it'
@@ -16,6 +17,7 @@ help:
 	@echo 'make twin                 the store in user space, against a model and in threads'
 	@echo 'make twin-bench           alloc and free at native speed, beside the kernel'\''s own store'
 	@echo 'make mutants              small changes of the store that the twin must notice'
+	@echo 'make kunit-mutants        the same of types and conversion, with KUnit; EVERY=<n> takes each nth'
 	@echo 'make kunit                the KUnit suite on user-mode Linux: seconds, once built'
 	@echo 'make kunit-vm             the same suite in the VM, on two processors'
 	@echo 'make torture              all calls at once; SCENARIOS="..."|all, SECONDS=<n> for each'
@@ -74,6 +76,9 @@ twin-bench: setup
 mutants: setup
 	@harness/twin.sh mutants
 
+kunit-mutants: setup
+	@harness/kunit-mutants.sh '$(PATTERN)' '$(EVERY)'
+
 kunit: setup
 	@harness/kunit.sh
 
@@ -121,5 +126,5 @@ overlay:
 clean:
 	@rm -rf build
 
-.PHONY: help setup kernel demo test check compile litmus twin twin-bench mutants kunit kunit-vm torture real real-busted \
+.PHONY: help setup kernel demo test check compile litmus twin twin-bench mutants kunit-mutants kunit kunit-vm torture real real-busted \
 	real-cost klp-build pressure busted coverage docs bench bench-vm shell overlay clean

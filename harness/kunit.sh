@@ -5,7 +5,8 @@
 # Builds user-mode Linux with the store, its KUnit suite and whatever finds
 # mistakes there, and runs it: seconds, once it is built. TAP on the standard
 # output. Succeeds if all tests do and nothing bad is on the console. KUNIT_FILTER in
-# the environment selects tests: <suite>.<test>, with wildcards.
+# the environment selects tests: <suite>.<test>, with wildcards. KUNIT_TREE names another
+# source tree in build/<line>, src-<name>, and has it built in a directory of its own.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -13,9 +14,10 @@
 set_line
 export KERNEL=$LINE
 dir=$BUILD/$LINE
-src=$dir/src
-obj=$dir/um-kunit
-log=$dir/um-kunit.log
+tree=${KUNIT_TREE:-src}
+src=$dir/$tree
+obj=$dir/um-kunit${tree#src}
+log=$obj.log
 console=$dir/logs/kunit.console
 # Seconds after which it hangs: many times what it takes.
 limit=240
@@ -31,7 +33,7 @@ kmake()
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-"$TOP/harness/source.sh" >"$work/source" || die "no source of Linux $LINE: $(tail -n 1 "$work/source")"
+"$TOP/harness/source.sh" "$tree" >"$work/source" || die "no source of Linux $LINE: $(tail -n 1 "$work/source")"
 mkdir -p "${console%/*}"
 mapfile -t fragments < <(fragments um-kunit)
 configure "user-mode Linux $LINE" "${fragments[@]}"

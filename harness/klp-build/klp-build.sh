@@ -41,7 +41,7 @@ livepatch()
 "$TOP/harness/kernel/build.sh"
 "$TOP/harness/source.sh" "${src##*/}"
 mapfile -t fragments < <(fragments x86_64)
-configure "Linux $LINE for klp-build" "${fragments[@]}"
+configure "Linux $LINE for klp-build" "${fragments[@]}" "$TOP/harness/kernel/x86_64-klp-build.config"
 : >"$log"
 mkdir -p "$payload"
 say "klp-build: Linux $LINE twice, and a livepatch of what differs"

@@ -388,4 +388,5 @@ def main():
     return int(bad or count('survived') > total / 20)
 
 
-sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run KUnit on user-mode Linux with one mutant of the store after the other.
+
+kunit-mutants.py DIRECTORY FILTER PATTERN N
+
+DIRECTORY has src-mutants and um-kunit-mutants, built by kunit.sh. See kunit-mutants.sh. The
+mutants are those of tools/testing/klp-shadow/mutants.py.
+"""
+import hashlib, os, re, signal, subprocess, sys, tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, f'{TOP}/tools/testing/klp-shadow')
+import mutants
+
+FILES = ['shadow_type.c', 'shadow_patch.c', 'shadow_reclaim.c']
+# Calls of the livepatch core, which user-mode Linux has not.
+END = '#ifdef CONFIG_LIVEPATCH'
+LIMIT = 60
+
+
+class Kernel:
+    def __init__(self, directory, pattern):
+        self.src, self.obj = f'{directory}/src-mutants', f'{directory}/um-kunit-mutants'
+        self.filter = pattern
+
+    def path(self, file):
+        return f'{self.src}/kernel/livepatch/{file}'
+
+    def make(self, target):
+        return subprocess.run(['make', '-s', '-C', self.src, f'O={self.obj}', 'ARCH=um',
+                               'KBUILD_BUILD_TIMESTAMP=@0', target],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+
+    def code(self, file):
+        with open(f'{self.obj}/kernel/livepatch/{file[:-2]}.o', 'rb') as f:
+            return hashlib.sha1(f.read()).hexdigest()
+
+    def run(self):
+        """What the console says, or nothing if it hangs."""
+        with tempfile.TemporaryDirectory() as work:
+            child = subprocess.Popen(
+                [f'{self.obj}/vmlinux', 'mem=512M', f'uml_dir={work}', 'con=fd:0,fd:1',
+                 'kunit_shutdown=halt', 'kunit.enable=1', f'kunit.filter_glob={self.filter}'],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                start_new_session=True)
+            try:
+                return child.communicate(timeout=LIMIT)[0]
+            except subprocess.TimeoutExpired:
+                return b''
+            finally:
+                try:
+                    os.killpg(child.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+                child.wait()
+
+    def judge(self, console):
+        if not console:
+            return 'hangs'
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(console)
+            f.flush()
+            run = subprocess.run(['awk', '-f', f'{TOP}/harness/kunit.awk', f.name],
+                                 capture_output=True, text=True, errors='replace')
+        if not run.returncode:
+            return ''
+        seen = re.search(r'^not ok \d+ (.*)|the kernel says: (.*)', run.stdout, re.M)
+        return (seen.group(1) or seen.group(2)) if seen else 'does not come to its end'
+
+
+def explained():
+    with open(f'{TOP}/harness/kunit-mutants.explained') as f:
+        return {line.rstrip('\n') for line in f if line.strip() and not line.startswith('# ')}
+
+
+def main():
+    kernel = Kernel(sys.argv[1], sys.argv[2])
+    pattern, every = sys.argv[3], int(sys.argv[4])
+    reasons, results, n = explained(), {}, 0
+    for file in FILES:
+        with open(kernel.path(file)) as f:
+            source = f.read()
+        known = {kernel.code(file)}
+        head, mark, tail = source.partition(END)
+        try:
+            for mutant in mutants.mutants_of(file, head):
+                if not re.search(pattern, mutant.name):
+                    continue
+                n += 1
+                if n % every:
+                    continue
+                with open(kernel.path(file), 'w') as f:
+                    f.write(mutant.sources[file] + mark + tail)
+                if kernel.make(f'kernel/livepatch/{file[:-2]}.o'):
+                    result = 'does not compile'
+                elif kernel.code(file) in known:
+                    result = 'identical'
+                else:
+                    known.add(kernel.code(file))
+                    seen = kernel.judge(kernel.run()) if not kernel.make('vmlinux') else 'link'
+                    result = f'caught by {seen}' if seen else 'survived'
+                if result == 'survived' and mutant.name in reasons:
+                    result = 'explained'
+                results[mutant.name] = result
+                print(f'{result}: {mutant.name}', flush=True)
+        finally:
+            with open(kernel.path(file), 'w') as f:
+                f.write(source)
+    count = lambda word: sum(r.startswith(word) for r in results.values())
+    total = count('caught') + count('survived') + count('explained')
+    print(f'# {total} mutants, {count("caught")} caught, {count("explained")} explained, '
+          f'{count("survived")} survived; {count("identical")} identical, '
+          f'{count("does not")} not compiled')
+    for name, result in results.items():
+        if result == 'survived':
+            print(f'# survived: {name}')
+    return int(count('survived') > total / 20)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
