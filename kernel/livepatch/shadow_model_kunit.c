@@ -16,6 +16,7 @@
 #include <linux/string.h>
 
 #include "shadow.h"
+#include "shadow_core.h"
 #include "shadow_type.h"
 
 #define SEQUENCES	1500
@@ -371,7 +372,7 @@ static void step_unregister(unsigned int p, bool forced)
 {
 	struct model_patch *patch = &m.patch[p];
 
-	klp_shadow_unregister(&mods[p], forced);
+	klp_shadow_unregister_patch(&mods[p], forced);
 	if (!patch->registered)
 		return;
 	patch->leaving = !forced;

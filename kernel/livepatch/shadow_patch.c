@@ -3,11 +3,12 @@
  * Lifetimes: variables of a shadow type live as long as a livepatch with the type.
  *
  * The livepatch core says when a patch is registered, when a transition begins, turns
- * around or is complete, and when a patch is unregistered. (G15) A type is open, that is,
+ * around or is complete, and when a patch is unregistered. A type is open, that is,
  * its variables are found and can be added, while every task runs a livepatch that has
  * it: tasks that do not would free parents and leave the variables behind. So a replacing
  * livepatch that has the type, or a successor, keeps it open, and any other transition
- * closes it from the beginning on. Shared state has no parent: it is open all the time.
+ * closes it from the beginning on. Shared state has no parent: it is open all the
+ * time. (G15, G17)
  *
  * klp_shadow_patches_lock serializes what takes long: registering, unregistering, and the
  * end of a module whose objects are parents. What readers and writers of the store see
@@ -153,17 +154,22 @@ static bool klp_shadow_same_module(const char *a, const char *b)
 	return !*a && !*b;
 }
 
-/* Why two types cannot have the same id, or NULL. */
+/* Why two types cannot have the same id, or be converted to each other, or NULL. */
 static const char *klp_shadow_conflict(const struct klp_shadow_type *type,
 				       const struct klp_shadow_type *other)
 {
+	bool same_id = type->id == other->id;
+
+	if (!same_id && !klp_shadow_converts(type, other->id) &&
+	    !klp_shadow_converts(other, type->id))
+		return NULL;
 	if (type->shared != other->shared)
 		return "one is shared, the other has parents";
-	if (strcmp(type->name, other->name))
-		return "different names";
 	if (!klp_shadow_same_module(type->parent_module, other->parent_module))
 		return "different .parent_module";
-	if (type->size != other->size)
+	if (same_id && strcmp(type->name, other->name))
+		return "different names";
+	if (same_id && type->size != other->size)
 		return "different sizes; a new layout needs a new id";
 
 	return NULL;
@@ -182,18 +188,6 @@ static const char *klp_shadow_difference(const struct klp_shadow_type *type,
 		return "different predecessors";
 
 	return klp_shadow_conflict(type, other);
-}
-
-/* Why a type cannot convert from another one, or NULL. */
-static const char *klp_shadow_inconvertible(const struct klp_shadow_type *type,
-					    const struct klp_shadow_type *other)
-{
-	if (type->shared != other->shared)
-		return "one is shared, the other has parents";
-	if (!klp_shadow_same_module(type->parent_module, other->parent_module))
-		return "different .parent_module";
-
-	return NULL;
 }
 
 /* Why a type is wrong by itself, or NULL. */
@@ -236,12 +230,7 @@ static int klp_shadow_check_type(struct klp_shadow_patch *patch, struct klp_shad
 	}
 	for_each_patch(other_patch) {
 		klp_shadow_for_each_type(other, other_patch) {
-			why = NULL;
-			if (other->id == type->id)
-				why = klp_shadow_conflict(type, other);
-			else if (klp_shadow_converts(type, other->id) ||
-				 klp_shadow_converts(other, type->id))
-				why = klp_shadow_inconvertible(type, other);
+			why = klp_shadow_conflict(type, other);
 			if (!why)
 				continue;
 			pr_err("'%s': shadow type '%s' (%#lx, %zu bytes) conflicts with '%s' (%#lx, %zu bytes) of '%s': %s\n",
@@ -375,7 +364,7 @@ static void klp_shadow_reverse(void)
  * @replace:	whether it replaces all others
  * @patching:	whether tasks change over to it, or away from it
  *
- * Types that not all tasks use during the transition are closed. (G15)
+ * Types that not all tasks use during the transition are closed. (G17)
  *
  * Context: Process context. No other transition is going on. Takes klp_shadow_lock.
  */
@@ -544,7 +533,7 @@ static void klp_shadow_finish_all(void)
 }
 
 /**
- * klp_shadow_unregister() - a livepatch is disabled, replaced, or failed to be enabled
+ * klp_shadow_unregister_patch() - a livepatch is disabled, replaced, or failed to be enabled
  * @key:	key of the livepatch; it may have no types
  * @forced:	the transition was forced: its code may still run, and its module stays
  *
@@ -552,7 +541,7 @@ static void klp_shadow_finish_all(void)
  *
  * Context: Process context. Takes klp_shadow_lock.
  */
-void klp_shadow_unregister(const void *key, bool forced)
+void klp_shadow_unregister_patch(const void *key, bool forced)
 {
 	struct klp_shadow_patch *patch, *found = NULL;
 
@@ -596,7 +585,8 @@ void klp_shadow_flush(void)
  * klp_shadow_complete() - a transition is complete
  * @patching:	whether all tasks have changed over to the livepatch, or away from it
  *
- * Opens the types that all tasks use now. (G15)
+ * Before the post_patch and post_unpatch callbacks. Opens the types that all tasks use
+ * now. (G17)
  *
  * Context: Process context, sleeps. Takes klp_shadow_lock; klp_shadow_patches_lock if an
  * unpatching was reversed.
@@ -922,43 +912,5 @@ int klp_shadow_register_patch(struct klp_patch *patch)
 
 	return klp_shadow_register(patch, patch->mod, types, size / sizeof(*types),
 				   patch->replace);
-}
-
-/**
- * klp_shadow_begin_transition() - a transition begins, or is reversed
- * @patch:	the livepatch
- * @patching:	whether tasks change over to it, or away from it
- *
- * Context: Process context. Takes klp_shadow_lock.
- */
-void klp_shadow_begin_transition(struct klp_patch *patch, bool patching)
-{
-	klp_shadow_transition(patch, patch->replace, patching);
-}
-
-/**
- * klp_shadow_complete_transition() - all tasks have changed over
- * @patching:	whether to the livepatch, or away from it
- *
- * Before the post_patch and post_unpatch callbacks.
- *
- * Context: Process context, sleeps. As klp_shadow_complete().
- */
-void klp_shadow_complete_transition(bool patching)
-{
-	klp_shadow_complete(patching);
-}
-
-/**
- * klp_shadow_unregister_patch() - a livepatch is disabled, replaced, or failed to be enabled
- * @patch:	the livepatch
- *
- * Followed by klp_shadow_flush() before the core puts the module.
- *
- * Context: Process context. Takes klp_shadow_lock.
- */
-void klp_shadow_unregister_patch(struct klp_patch *patch)
-{
-	klp_shadow_unregister(patch, patch->forced);
 }
 #endif

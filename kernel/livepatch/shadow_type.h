@@ -68,10 +68,5 @@ void klp_shadow_convert(struct klp_shadow_type *from, struct klp_shadow_type *to
 
 int klp_shadow_register(const void *key, struct module *mod, struct klp_shadow_type *types,
 			unsigned int nr_types, bool replace);
-void klp_shadow_transition(const void *key, bool replace, bool patching);
-void klp_shadow_complete(bool patching);
-void klp_shadow_unregister(const void *key, bool forced);
-void klp_shadow_flush(void);
-void klp_shadow_module_going(struct module *mod);
 
 #endif /* _LIVEPATCH_SHADOW_TYPE_H */

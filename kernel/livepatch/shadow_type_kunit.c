@@ -23,6 +23,7 @@
 #include <trace/events/kmem.h>
 
 #include "shadow.h"
+#include "shadow_core.h"
 #include "shadow_type.h"
 
 #define ID		0x5d800000UL
@@ -172,7 +173,7 @@ static int enable(struct module *mod, struct klp_shadow_type *type, bool replace
 
 static void leave(struct module *mod)
 {
-	klp_shadow_unregister(mod, false);
+	klp_shadow_unregister_patch(mod, false);
 	klp_shadow_flush();
 }
 
@@ -530,7 +531,7 @@ static void g15_forced_keeps_them(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_EXPECT_EQ(test, add(&a, 3), 3U);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
-	klp_shadow_unregister(&mod_a, true);
+	klp_shadow_unregister_patch(&mod_a, true);
 	klp_shadow_flush();
 	KUNIT_EXPECT_EQ(test, count(&a), 3U);
 	KUNIT_EXPECT_TRUE(test, add_one(&a, 3));
@@ -557,7 +558,7 @@ static void g15_reversed_by_force(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, true), 0);
 	klp_shadow_transition(&mod_b, true, false);
 	klp_shadow_complete(false);
-	klp_shadow_unregister(&mod_b, true);
+	klp_shadow_unregister_patch(&mod_b, true);
 	klp_shadow_flush();
 	KUNIT_EXPECT_EQ(test, count(&a), (unsigned int)MANY);
 	KUNIT_ASSERT_EQ(test, enable(&mod_c, &c, true), 0);
@@ -785,7 +786,7 @@ static void g15_comes_before_the_last_is_flushed(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
 	klp_shadow_transition(&mod_a, false, false);
 	klp_shadow_complete(false);
-	klp_shadow_unregister(&mod_a, false);
+	klp_shadow_unregister_patch(&mod_a, false);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
 	KUNIT_EXPECT_EQ(test, count(&b), 0U);
 	KUNIT_EXPECT_EQ(test, calls.dtors, 3U);
@@ -894,8 +895,8 @@ static void g16_from_two_at_once(struct kunit *test)
 	__klp_shadow_type_free(&parents[2], &c);
 	KUNIT_EXPECT_EQ(test, calls.large_dtors, 2U);
 	klp_shadow_complete(true);
-	klp_shadow_unregister(&mod_a, false);
-	klp_shadow_unregister(&mod_b, false);
+	klp_shadow_unregister_patch(&mod_a, false);
+	klp_shadow_unregister_patch(&mod_b, false);
 	klp_shadow_flush();
 	KUNIT_EXPECT_EQ(test, count(&c), 1U);
 	KUNIT_EXPECT_NOT_NULL(test, __klp_shadow_type_get(&parents[4], &c));
@@ -1126,7 +1127,7 @@ static void g17_reversed_before_conversion(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
 	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
-	klp_shadow_unregister(&mod_a, false);
+	klp_shadow_unregister_patch(&mod_a, false);
 	klp_shadow_transition(&mod_b, true, false);
 	klp_shadow_transition(&mod_b, true, true);
 	klp_shadow_complete(true);
