@@ -1049,3 +1049,25 @@ static int shim_init(void)
 	return 0;
 }
 core_initcall(shim_init);
+
+/* === Types, which are not compiled: all callbacks use every module === */
+
+#ifdef CONFIG_KLP_SHADOW_TYPES
+struct klp_shadow_type;
+
+__attribute__((weak)) bool klp_shadow_may_add(void *obj, struct klp_shadow_type *type)
+{
+	return true;
+}
+
+__attribute__((weak)) struct module *klp_shadow_type_module(const struct klp_shadow_type *type)
+{
+	return NULL;
+}
+
+__attribute__((weak)) bool klp_shadow_type_uses(const struct klp_shadow_type *type,
+						const struct module *mod)
+{
+	return true;
+}
+#endif

@@ -809,6 +809,82 @@ static void drain_during_removal(void)
 	}
 }
 
+/* === Modules === */
+
+/* A callback is in its type's module; @mod is where all others are. */
+static struct module mod_b;
+static struct klp_shadow_type type_b = { .name = "b", .release = release_fn };
+
+struct module *klp_shadow_type_module(const struct klp_shadow_type *which)
+{
+	return which == &type_b ? &mod_b : &mod;
+}
+
+bool klp_shadow_type_uses(const struct klp_shadow_type *which, const struct module *module)
+{
+	return !module || klp_shadow_type_module(which) == module;
+}
+
+static void release_quickly(void *obj, void *data)
+{
+	release_count++;
+}
+
+/* A drain of a module calls its callbacks while that of another one sleeps. */
+static void drain_of_a_module(void)
+{
+	struct shim_task *task;
+	int i;
+
+	release_count = 0;
+	release_waits = true;
+	remove_one(1, &type_b);
+	check(!work() && releasing && mod_b.refs == 1);
+	for (i = 2; i < 6; i++)
+		remove_one(i, i % 2 ? &type_b : &type);
+	check(mod_b.refs == 3 && mod.refs == 2);
+	type.release = release_quickly;
+	task = drain(&mod);
+	check(!shim_task_step(task, 1000) && releasing && release_count == 2 && !mod.refs);
+	release_waits = false;
+	check(work() && !mod.refs && !mod_b.refs && release_count == 5);
+	type.release = release_fn;
+}
+
+/* What a drain of another module has made ready is called, whatever came between. */
+static void none_is_left_over(void)
+{
+	struct shim_task *task;
+	unsigned long *data, flags;
+	int budget;
+
+	for (budget = 1; budget < 60; budget++) {
+		struct klp_shadow_iter iter = { .id = ID + 2 };
+
+		release_count = 0;
+		/* The worker is in a callback when the module's drain begins. */
+		release_waits = true;
+		remove_one(1, &type);
+		check(!work() && releasing);
+		task = drain(&mod);
+		shim_task_step(task, budget);
+		release_waits = false;
+		check(work() && release_count == 1);
+		/* Another type's variable is removed with interrupts off. */
+		data = klp_shadow_alloc(parent(2), ID + 2, 8, GFP_KERNEL, NULL, NULL);
+		*data = 2;
+		local_irq_save(flags);
+		while (klp_shadow_free_batch(&iter, NULL, &type_b))
+			;
+		shim_task_step(task, 1 + budget % 7);
+		local_irq_restore(flags);
+		while (shim_task_step(task, 1000))
+			;
+		work();
+		check(release_count == 2 && !mod_b.refs);
+	}
+}
+
 /* === Calls === */
 
 static int fail(void *obj, void *data, void *err)
@@ -878,7 +954,8 @@ static const struct {
 	STEP(table_is_freed), STEP(variable_is_freed), STEP(readers_during_resize),
 	STEP(moved_in_batches), STEP(irqs_off), STEP(at_boot), STEP(in_batches),
 	STEP(two_iterators), STEP(absent), STEP(free_during_alloc), STEP(releases), STEP(drained),
-	STEP(drain_waits), STEP(two_drain), STEP(drain_during_removal), STEP(errors),
+	STEP(drain_waits), STEP(two_drain), STEP(drain_during_removal), STEP(drain_of_a_module),
+	STEP(none_is_left_over), STEP(errors),
 };
 
 int main(int argc, char **argv)
