@@ -41,11 +41,43 @@ static unsigned int freed;
 module_param(freed, uint, 0444);
 MODULE_PARM_DESC(freed, "variables that were destroyed");
 
+#ifdef NEXT
+/* The next version, livepatch-shadow-tasks-next: another layout has another id. */
+struct birth {
+	struct pid *forker;
+	u64 time;
+};
+
+#define BIRTH_ID	0x7a5c0003
+#define BIRTH_CONVERT	KLP_SHADOW_CONVERT(birth_convert, 0x7a5c0002)
+
+/* The reference of the old variable belongs to the new one. */
+static int birth_convert(void *obj, void *shadow_data, void *old_data, unsigned long old_id)
+{
+	struct birth *birth = shadow_data;
+
+	birth->forker = *(struct pid **)old_data;
+	birth->time = ((struct task_struct *)obj)->start_boottime;
+
+	return 0;
+}
+#else
+struct birth {
+	struct pid *forker;
+};
+
+#define BIRTH_ID	0x7a5c0002
+#define BIRTH_CONVERT
+#endif
+
 static int birth_ctor(void *obj, void *shadow_data, void *ctor_data)
 {
-	struct pid **forker = shadow_data;
+	struct birth *birth = shadow_data;
 
-	*forker = get_pid(ctor_data);
+	birth->forker = get_pid(ctor_data);
+#ifdef NEXT
+	birth->time = ((struct task_struct *)obj)->start_boottime;
+#endif
 	created++;
 
 	return 0;
@@ -59,13 +91,13 @@ static void birth_dtor(void *obj, void *shadow_data)
 /* Not in the destructor: a reader may still be using the struct pid. */
 static void birth_release(void *obj, void *shadow_data)
 {
-	struct pid **forker = shadow_data;
+	struct birth *birth = shadow_data;
 
-	put_pid(*forker);
+	put_pid(birth->forker);
 }
 
-static DEFINE_KLP_SHADOW(task_birth, 0x7a5c0002, struct pid *, .ctor = birth_ctor,
-			 .dtor = birth_dtor, .release = birth_release);
+static DEFINE_KLP_SHADOW(task_birth, BIRTH_ID, struct birth, .ctor = birth_ctor,
+			 .dtor = birth_dtor, .release = birth_release, BIRTH_CONVERT);
 
 /* In copy_process(), after its last error. The task is in the list, but has not run. */
 static void patched_sched_post_fork(struct task_struct *p)
@@ -103,7 +135,7 @@ static void patched_exit_creds(struct task_struct *tsk)
 static void patched_cpuset_task_status_allowed(struct seq_file *m, struct task_struct *task)
 {
 	struct pid_namespace *ns = proc_pid_ns(file_inode(m->file)->i_sb);
-	struct pid **forker;
+	struct birth *birth;
 
 	seq_printf(m, "Mems_allowed:\t%*pb\n",
 		   nodemask_pr_args(&task->mems_allowed));
@@ -111,9 +143,9 @@ static void patched_cpuset_task_status_allowed(struct seq_file *m, struct task_s
 		   nodemask_pr_args(&task->mems_allowed));
 
 	rcu_read_lock();
-	forker = klp_shadow_var_get(task, task_birth);
-	if (forker)
-		seq_printf(m, "ForkedBy:\t%d\n", pid_nr_ns(*forker, ns));
+	birth = klp_shadow_var_get(task, task_birth);
+	if (birth)
+		seq_printf(m, "ForkedBy:\t%d\n", pid_nr_ns(birth->forker, ns));
 	rcu_read_unlock();
 }
 

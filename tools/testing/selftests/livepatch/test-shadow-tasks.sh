@@ -76,6 +76,11 @@ all_have()
 	return 1
 }
 
+converted()
+{
+	log_since "$begin" | grep -q "'$NEXT': converted [0-9]* shadow variables"
+}
+
 none_has()
 {
 	! grep -q '^ForkedBy:' /proc/[0-9]*/status 2>/dev/null
@@ -123,7 +128,9 @@ orphan=$(<"$storm/orphan")
 sleepers+=("$orphan")
 try "one that lost its parent still does" says "$orphan" "$(<"$storm/parent")"
 
+# Another layout: fields of the first one are converted while tasks are born.
 try "the next one replaces it" load $NEXT
+try "all fields are converted" await converted
 try "every task has the field" all_have
 try "fields have been handed on" says "$young" $$
 try "the replaced one unloads" unload $PATCH
