@@ -86,7 +86,7 @@ struct klp_shadow_patch;
  * @abi:	KLP_SHADOW_ABI of the kernel that the livepatch was built for
  * @shared:	one variable without a parent, which livepatches hand on
  * @name:	for messages
- * @id:		identifier; its variables have this layout for ever
+ * @id:		identifier; all its variables have this layout
  * @size:	size of the data in bytes
  * @parent_module:	module whose objects are the parents; "vmlinux" or NULL if they
  *		are the kernel's own

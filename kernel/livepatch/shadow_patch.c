@@ -11,8 +11,8 @@
  * time. (G15, G17)
  *
  * klp_shadow_patches_lock serializes what takes long: registering, unregistering, and the
- * end of a module whose objects are parents. What readers and writers of the store see
- * of it changes under klp_shadow_lock.
+ * end of a module whose objects are parents. Everything that readers and
+ * writers of the store see changes under klp_shadow_lock.
  */
 #define pr_fmt(fmt) "livepatch: " fmt
 
@@ -38,7 +38,7 @@ static DEFINE_MUTEX(klp_shadow_patches_lock);
 /* In the order of registering. An unregistered patch is listed until its module goes. */
 LIST_HEAD(klp_shadow_patches);
 
-/* The transition that is going on, as the core sees it. Guarded by klp_shadow_lock. */
+/* The current transition, as the core sees it. Guarded by klp_shadow_lock. */
 static enum klp_shadow_direction {
 	KLP_SHADOW_SETTLED,
 	KLP_SHADOW_PATCHING,
@@ -366,7 +366,7 @@ static void klp_shadow_reverse(void)
  *
  * Types that not all tasks use during the transition are closed. (G17)
  *
- * Context: Process context. No other transition is going on. Takes klp_shadow_lock.
+ * Context: Process context. There is no other transition. Takes klp_shadow_lock.
  */
 void klp_shadow_transition(const void *key, bool replace, bool patching)
 {

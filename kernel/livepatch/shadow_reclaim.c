@@ -26,7 +26,7 @@
 static LLIST_HEAD(klp_shadow_to_free);
 static LLIST_HEAD(klp_shadow_to_release);
 
-/* Variables that klp_shadow_release_lock guards: no lookup uses them any more. */
+/* Variables that klp_shadow_release_lock guards: lookups no longer use them. */
 static LIST_HEAD(klp_shadow_ready);
 
 /* Callbacks that are running, of type struct klp_shadow_running. Same lock. */
@@ -192,7 +192,7 @@ static void klp_shadow_release_work_fn(struct work_struct *work)
 		cond_resched();
 }
 
-/* Callbacks may sleep for long: a queue of their own. NULL if there was no memory at boot. */
+/* Callbacks may sleep for long: a separate queue. NULL if there was no memory at boot. */
 static struct workqueue_struct *klp_shadow_release_wq __ro_after_init;
 
 static DECLARE_WORK(klp_shadow_free_work, klp_shadow_free_work_fn);

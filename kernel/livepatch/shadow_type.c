@@ -2,10 +2,10 @@
 /*
  * The typed calls, and the conversion of variables to a type that succeeds another.
  *
- * An id has one layout for ever. A type with a new layout has a new id, and names the
+ * An id always has one layout. A type with a new layout has a new id, and names the
  * ids whose variables it can be converted from. While a livepatch with the successor
  * replaces one with the predecessor, variables of both ids exist: the two types are
- * linked. (Livepatches that do not replace each other use variables of their own.)
+ * linked. (Livepatches that do not replace each other use separate variables.)
  * Whatever code frees or moves a variable of a parent acts on both, and code with the
  * successor adds none to a parent that has an old one. After the transition the old
  * ones are converted one by one.
@@ -185,7 +185,7 @@ void klp_shadow_type_free_all(struct klp_shadow_type *type)
 		cond_resched();
 }
 
-/* The id of the n-th type that is linked to @type. Returns false if there are not so many. */
+/* The id of the n-th type that is linked to @type. Returns false if there are fewer. */
 static bool klp_shadow_linked_id(struct klp_shadow_type *type, unsigned int n, unsigned long *id)
 {
 	struct klp_shadow_type *other = NULL;
@@ -260,7 +260,7 @@ static bool klp_shadow_convert_one(struct klp_shadow *old, struct klp_shadow *ne
 
 /**
  * klp_shadow_convert() - convert all variables of a type to its successor
- * @from:	the predecessor; no patched code uses its variables any more
+ * @from:	the predecessor; patched code no longer uses its variables
  * @to:		the successor
  * @result:	counts what became of the variables, from zero
  *
