@@ -13,7 +13,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, f'{TOP}/tools/testing/klp-shadow')
 import mutants
 
-FILES = ['shadow_type.c', 'shadow_patch.c', 'shadow_reclaim.c']
+FILES = ['shadow_type.c', 'shadow_patch.c', 'shadow_check.c', 'shadow_reclaim.c']
 # Calls of the livepatch core, which user-mode Linux has not.
 END = '#ifdef CONFIG_LIVEPATCH'
 LIMIT = 60

@@ -28,7 +28,8 @@ for page in "$@"; do
 	fi
 	mapfile -t objects <"$dir/objects"
 	((${#objects[@]})) || continue
-	printf 'obj-m := %s\nccflags-y := -I%s\n' "${objects[*]}" "$TOP/harness/docs/frames" >"$dir/Kbuild"
+	printf 'obj-m := %s\nccflags-y := -I%s -I%s\n' "${objects[*]}" \
+		"$TOP/harness/docs/frames" "$TOP/samples/livepatch" >"$dir/Kbuild"
 	if ! make -s -k -C "$src" O="$obj" ARCH=x86_64 M="$dir" W=1 KCFLAGS=-Werror \
 		"${objects[@]}" >"$dir/log" 2>&1 || [[ -s $dir/log ]]; then
 		grep -v '^make.*not remade' "$dir/log"

@@ -5,6 +5,7 @@
 
 #include <linux/list.h>
 #include <linux/llist.h>
+#include <linux/mutex.h>
 
 #include "shadow.h"
 
@@ -47,6 +48,9 @@ struct klp_shadow_patch {
 	struct llist_head hidden;
 };
 
+/* Guards registering and unregistering; taken inside klp_mutex, outside klp_shadow_lock. */
+extern struct mutex klp_shadow_patches_lock;
+
 /* Written with klp_shadow_patches_lock and klp_shadow_lock held. */
 extern struct list_head klp_shadow_patches;
 
@@ -65,6 +69,11 @@ bool klp_shadow_linked(const struct klp_shadow_type *type, const struct klp_shad
 void klp_shadow_type_free_all(struct klp_shadow_type *type);
 void klp_shadow_convert(struct klp_shadow_type *from, struct klp_shadow_type *to,
 			struct klp_shadow_conversion *result);
+
+struct klp_shadow_type *klp_shadow_other_type(unsigned long id, struct klp_shadow_patch *not)
+	__must_hold(&klp_shadow_patches_lock);
+bool klp_shadow_same_module(const char *a, const char *b);
+int klp_shadow_check(struct klp_shadow_patch *patch) __must_hold(&klp_shadow_patches_lock);
 
 int klp_shadow_register(const void *key, struct module *mod, struct klp_shadow_type *types,
 			unsigned int nr_types, bool replace);
