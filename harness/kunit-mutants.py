@@ -61,7 +61,8 @@ class Kernel:
         with tempfile.NamedTemporaryFile() as f:
             f.write(console)
             f.flush()
-            run = subprocess.run(['awk', '-f', f'{TOP}/harness/kunit.awk', f.name],
+            run = subprocess.run(['awk', '-v', f'bad={TOP}/tools/testing/selftests/livepatch/shadow_bad_log',
+                                  '-f', f'{TOP}/harness/kunit.awk', f.name],
                                  capture_output=True, text=True, errors='replace')
         if not run.returncode:
             return ''

@@ -16,5 +16,5 @@ log=$DIR/logs/kunit-vm
 status=0
 VM_LOG=$log "$TOP/harness/vm/vm.sh" -t 300 -a kunit.enable=1 "${@:-$TOP/harness/vm/jobs/nothing.sh}" || status=1
 # What comes after the boot, the VM has looked at itself, and knows what JOB provokes.
-awk -f "$TOP/harness/kunit.awk" <(sed '/ as init process/q' "$log.console") || status=1
+awk -v bad="$TOP/tools/testing/selftests/livepatch/shadow_bad_log" -f "$TOP/harness/kunit.awk" <(sed '/ as init process/q' "$log.console") || status=1
 ((status == 0)) || die "not all is well; the console is in $log.console"

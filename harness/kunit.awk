@@ -2,13 +2,17 @@
 # KTAP among the lines of a console, or of dmesg, into TAP: a line for each test,
 # with what KUnit has to say of those that fail. Status 1 if one fails, if a suite
 # did not come to its end, if there is no test at all, or if the kernel says that
-# something is wrong with it; then a line says why.
+# something is wrong with it; then a line says why. -v bad=FILE has expressions for that.
 
 BEGIN {
-	bad = "WARNING: |BUG[: ]|Oops|Call Trace:|UBSAN|possible (recursive|circular|irq)" \
-	      "|inconsistent lock state|[Ii]nvalid wait context|suspicious RCU" \
-	      "|INFO: (task|rcu|trying|lockdep)|self-detected stall|detected stalls|lockup" \
-	      "|list_(add|del) corruption|general protection|Kernel panic|Kernel mode fault"
+	if (!bad || (getline expression <bad) <= 0) {
+		print "# -v bad=<tools/testing/selftests/livepatch/shadow_bad_log> is missing"
+		failure = 1
+		exit
+	}
+	wrong = expression
+	while ((getline expression <bad) > 0)
+		wrong = wrong "|" expression
 }
 
 {
@@ -16,7 +20,7 @@ BEGIN {
 	sub(/^(<[0-9]+>)?\[ *[0-9]+\.[0-9]+\](\[ *[TC][0-9]+\])? ?/, "")
 }
 
-$0 ~ bad && !why { why = "the kernel says: " $0 }
+$0 ~ wrong && !why { why = "the kernel says: " $0 }
 
 !suite && /^1\.\.[0-9]+$/ { suites += substr($1, 4); next }
 
@@ -46,6 +50,8 @@ suite && /^    (not )?ok [0-9]+ / {
 suite && /^    / && !/^    (# module:|KTAP version)/ { sub(/^ +#? */, "# "); print }
 
 END {
+	if (failure)
+		exit 1
 	if (suite && !why)
 		why = suite ": ended early, after " seen " of " plan " tests"
 	if (ended != suites && !why)

@@ -45,6 +45,6 @@ status=0
 timeout -k 5 "$limit" "$obj/vmlinux" mem=512M uml_dir="$work" con=fd:0,fd:1 kunit_shutdown=halt \
 	kunit.enable=1 ${KUNIT_FILTER:+kunit.filter_glob="$KUNIT_FILTER"} </dev/null >"$console" 2>&1 || status=$?
 judged=0
-awk -f "$TOP/harness/kunit.awk" "$console" || judged=1
+awk -v bad="$TOP/tools/testing/selftests/livepatch/shadow_bad_log" -f "$TOP/harness/kunit.awk" "$console" || judged=1
 ((status != 124 && status != 137)) || die "hangs: not done in $limit s; the console is in $console"
 ((judged == 0)) || die "not all is well; the console is in $console"

@@ -237,7 +237,7 @@ ktap()
 		>"$work/console"
 }
 
-judge=(awk -f "$TOP/harness/kunit.awk" "$work/console")
+judge=(awk -v bad="$TOP/tools/testing/selftests/livepatch/shadow_bad_log" -f "$TOP/harness/kunit.awk" "$work/console")
 ktap '    ok 1 - one' '    ok 2 - two' 'ok 1 - suite'
 passes "kunit: all is well" "${judge[@]}"
 ktap '    ok 1 - one' '    not ok 2 - two' 'not ok 1 - suite'
@@ -299,6 +299,8 @@ vm()
 	refuses "vm: $1" "$2.*$BUILD" "$TOP/harness/vm/vm.sh" "${@:4}" "$TOP/harness/tests/jobs/$3.sh"
 }
 
+passes "selftests: a log that is cleared, another locale, an interruption" \
+	"$TOP/harness/vm/vm.sh" -t 300 "$TOP/harness/tests/jobs/selftest-log.sh"
 passes "vm: a job that does nothing" "$TOP/harness/vm/vm.sh" -t 180 "$TOP/harness/vm/jobs/nothing.sh"
 vm "hangs" 'hangs: no verdict in 15 s' hang -t 15
 vm "panics" 'Kernel panic' panic -t 180

@@ -57,7 +57,8 @@ trap '[[ -z $qemu ]] || kill "$qemu" 2>/dev/null; rm -rf "$work"' EXIT
 payload()
 {
 	mkdir "$work/payload"
-	cp -r "$TOP"/harness/vm/guest/. "$work/payload/"
+	cp -r "$TOP"/harness/vm/guest/. "$TOP/tools/testing/selftests/livepatch/shadow_bad_log" \
+		"$work/payload/"
 	if [[ $interactive ]]; then
 		ln -s shell.sh "$work/payload/run"
 	else

@@ -21,20 +21,21 @@ TEST_PROGS += \
 	test-shadow-stations.sh
 TEST_PROGS_EXTENDED += shadow_functions.sh shadow_livepatches.sh
 TEST_GEN_PROGS_EXTENDED += test_shadow_socks
-TEST_FILES += $(SHADOW_MODULES)
+TEST_FILES += $(SHADOW_MODULES) shadow_bad_log
 
 all: shadow_modules
 clean: shadow_modules_clean
 
-# Without a kernel to build against, the scripts skip. The O= that the selftests'
-# own Makefile hands down is not KDIR's.
-shadow_kbuild = $(if $(wildcard $(KDIR)/Makefile),$(MAKE) -C $(KDIR) O=$(realpath $(KDIR)) \
-	M=$(CURDIR)/$(SHADOW_MODULES) $(1))
+# The scripts skip if there are no modules: without a kernel to build against, or with one
+# that has the kernel's own store. The O= that the selftests' own Makefile passes is not KDIR's.
+shadow_kbuild = $(MAKE) -C $(KDIR) O=$(realpath $(KDIR)) M=$(CURDIR)/$(SHADOW_MODULES) $(1)
+shadow_has = $(shell grep -s '^CONFIG_KLP_SHADOW=y' $(KDIR)/include/config/auto.conf)
 
 shadow_modules:
-	$(call shadow_kbuild,modules)
+	$(if $(shadow_has),$(call shadow_kbuild,modules),\
+		@echo "shadow variables: skipped, $(KDIR) has no CONFIG_KLP_SHADOW")
 
 shadow_modules_clean:
-	$(call shadow_kbuild,clean)
+	$(if $(shadow_has),$(call shadow_kbuild,clean))
 
 .PHONY: shadow_modules shadow_modules_clean

@@ -7,17 +7,18 @@
 # "<module>: 1..<count>" at the end. Here this becomes TAP. <text> starts with
 # the label of the promise, see Documentation/livepatch/shadow-vars.rst.
 
-modules=$(dirname "${BASH_SOURCE[0]}")/test_shadow_modules
+# Texts of programs are compared.
+export LC_ALL=C
+
+here=$(dirname "${BASH_SOURCE[0]}")
+modules=$here/test_shadow_modules
 self=${0##*/}
 count=0 failed=0 marks=0
 loaded=
-knobs=()
+knobs=() followed='' follower=''
 
-# What the kernel says when something is wrong with it.
-BAD='WARNING: |BUG[: ]|Oops|Call Trace:|KASAN|KCSAN|UBSAN|suspicious RCU'
-BAD+='|possible (recursive|circular|irq)|inconsistent lock state|[Ii]nvalid wait context'
-BAD+='|INFO: (task|rcu|trying|lockdep)|stall|lockup|unreferenced object|general protection'
-BAD+='|list_(add|del) corruption'
+# What the kernel says when something is wrong with it, an expression on each line.
+BAD=$here/shadow_bad_log
 
 # For how many seconds anything may take, on a slow machine under load.
 LIMIT=${LIMIT:-60}
@@ -58,17 +59,47 @@ kmsg()
 	echo "test_klp_shadow: $*" >/dev/kmsg
 }
 
+# follow_log(): copy the kernel's log to a file from now on. The log itself may be cleared
+# or overrun while a test runs.
+follow_log()
+{
+	followed=$(mktemp)
+	# As a shell's job it would be waited for.
+	{ cat /dev/kmsg >"$followed" 2>/dev/null & } 2>/dev/null
+	follower=$!
+	disown "$follower"
+}
+
+# logged_by_now(text): whether the copy has come to a line with the text
+logged_by_now()
+{
+	local end=$((SECONDS + LIMIT))
+
+	until grep -qF "test_klp_shadow: $1" "$followed"; do
+		if ((SECONDS >= end)) || ! kill -0 "$follower" 2>/dev/null; then
+			echo "# the kernel's log was overrun before it could be read: no '$1'" >&2
+			return 1
+		fi
+		pause 0.02
+	done
+}
+
 # mark(): a line in the log; log_since "$mark" prints what came after it
 mark()
 {
 	marks=$((marks + 1))
 	mark="$self $$ mark $marks."
 	kmsg "$mark"
+	logged_by_now "$mark"
 }
 
 log_since()
 {
-	dmesg | sed "1,/test_klp_shadow: $1/d"
+	local end="$self $$ end $BASHPID $RANDOM."
+
+	kmsg "$end"
+	logged_by_now "$end" || return 1
+	sed "1,/test_klp_shadow: $1/d; /test_klp_shadow: $self $$ end/d; s/^[^ ;]*;//" "$followed"
 }
 
 # report(status, text): a TAP line
@@ -115,10 +146,33 @@ restore_knobs()
 	knobs=()
 }
 
+# remove(module): unload it; a livepatch is disabled first
+remove()
+{
+	local dir=/sys/kernel/livepatch/$1 block=/sys/module/$1/parameters/block
+
+	[[ -e /sys/module/$1 ]] || return 0
+	[[ ! -e $block ]] || echo 0 >"$block"
+	if [[ -e $dir ]]; then
+		reads 0 "$dir/enabled" || echo 0 >"$dir/enabled"
+		await gone "$dir"
+	fi
+	await reads 0 "/sys/module/$1/refcnt"
+	rmmod "$1"
+}
+
+# clean_up(): whatever has happened
 clean_up()
 {
-	[[ -z $loaded ]] || xargs -n 1 rmmod <<<"$loaded"
+	local name
+
+	for name in $loaded; do
+		remove "$name"
+	done
+	loaded=
 	restore_knobs
+	[[ ! $follower ]] || kill "$follower" 2>/dev/null
+	rm -f "$followed"
 }
 
 # begin(module...): skip if they cannot be used here
@@ -135,7 +189,8 @@ begin()
 	done
 	trap clean_up EXIT
 	trap 'exit 1' HUP INT TERM
-	mark
+	follow_log
+	mark || exit 1
 	begin=$mark
 }
 
@@ -186,7 +241,8 @@ expect_warning()
 	log=$(log_since "$from")
 	warnings=$(grep -c 'WARNING: ' <<<"$log")
 	texts=$(grep -cE "$text" <<<"$log")
-	rest=$(sed '/cut here/,/end trace/d; /expected WARNING/d' <<<"$log" | grep -m 1 -E "$BAD")
+	rest=$(sed '/cut here/,/end trace/d; /expected WARNING/d' <<<"$log" |
+		grep -m 1 -E -f "$BAD")
 	if ((warnings != 1 || texts != 1)) || [[ $rest ]]; then
 		echo "# $warnings warnings, $texts with the text '$text'; $rest"
 		return 1
@@ -196,10 +252,14 @@ expect_warning()
 # finish(): look at the log of the whole script, and end it
 finish()
 {
-	local bad
+	local log bad
 
-	bad=$(log_since "$begin" | sed '/: expected WARNING begins/,/: expected WARNING ends/d' |
-		grep -m 1 -E "$BAD")
+	if log=$(log_since "$begin"); then
+		bad=$(sed '/: expected WARNING begins/,/: expected WARNING ends/d' <<<"$log" |
+			grep -m 1 -E -f "$BAD")
+	else
+		bad="it could not be read"
+	fi
 	[[ -z $bad ]] || echo "# $bad"
 	report "$([[ -z $bad ]]; echo $?)" "the kernel's log has nothing bad in it"
 	echo "1..$count"

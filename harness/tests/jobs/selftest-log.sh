@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The selftests on a machine that is not ours alone: its log is cleared meanwhile, says
+# "installed", the locale is another one, and a script is interrupted while a livepatch
+# is enabled. None of this may fail a test; a bad line in a cleared log must.
+cd /payload/selftests/livepatch || exit
+echo 'foo: firmware installed' >/dev/kmsg
+
+# quietly(script...): it passes
+quietly()
+{
+	LC_ALL=de_DE.UTF-8 "$@" >/tmp/out 2>&1 || { cat /tmp/out; exit 1; }
+}
+
+(while sleep 0.2; do dmesg -C; done) &
+clearing=$!
+quietly ./test-shadow-ctor.sh
+quietly ./test-shadow-api.sh
+
+# In a group of its own, as from a terminal.
+set -m
+./test-shadow-lifetimes.sh >/tmp/out 2>&1 &
+until grep -q 'ok 1 ' /tmp/out; do
+	sleep 0.2
+done
+kill -INT -- "-$!"
+wait "$!"
+set +m
+[[ ! $(ls -A /sys/kernel/livepatch) ]] || { echo "a livepatch is still enabled"; exit 1; }
+! grep -q '^test_klp_shadow' /proc/modules || { echo "a module is still loaded"; exit 1; }
+
+sed 's/^finish$/echo "INFO: task hung" >\/dev\/kmsg; sleep 1; finish/' test-shadow-api.sh >./test-bad-log.sh
+chmod +x ./test-bad-log.sh
+./test-bad-log.sh >/tmp/out 2>&1 && { echo "a bad line was not seen"; exit 1; }
+kill "$clearing"
+dmesg -C
