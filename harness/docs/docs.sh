@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> docs.sh
 #
-# Builds the livepatch part of the kernel's documentation from an overlaid tree, by
-# the kernel's own Sphinx build, into build/<line>/docs. Fails on any warning that
-# is about our pages or the kernel-doc of our sources. TAP on the standard output.
+# Build the livepatch part of the kernel's documentation from an overlaid tree into
+# build/<line>/docs, by make htmldocs. Fails if Sphinx warns about our pages or the
+# kernel-doc of our sources. Prints TAP.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -17,7 +17,11 @@ html=$out/Documentation/output/livepatch
 mkdir -p "$dir"
 
 "$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
-# Pages that have been built before are not read again, and warn no more.
+# The overlay does not remove pages that the slice has dropped.
+for page in "$dir"/src/Documentation/livepatch/shadow-*.rst; do
+	[[ -e $TOP/${page#"$dir/src/"} ]] || rm "$page"
+done
+# Rebuild everything: Sphinx does not repeat warnings about pages that have not changed.
 rm -rf "$out"
 mkdir -p "$out"
 say "building the manual with Sphinx, for Linux $LINE"
@@ -26,7 +30,7 @@ make -C "$dir/src" O="$out" ARCH=x86_64 htmldocs SPHINXDIRS=livepatch >"$log" 2>
 
 count=0 failed=0
 
-# result(description, regex): a TAP line; a warning with what matches is a failure
+# result(description, regex): print a TAP line; a warning that matches is a failure
 result()
 {
 	count=$((count + 1))

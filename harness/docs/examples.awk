@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: awk -v frames=DIR -v out=DIR -f examples.awk PAGE
 #
-# Extracts the C code of a page of the manual. In front of each block stands a
-# comment, which is not rendered:
+# Extract the C code of a page of the manual. Each block of code follows a comment, which
+# is not rendered:
 #
 #	.. example: NAME in FRAME [after NAME...]
 #
-# FRAME is a file frames/FRAME.c, in which a line "EXAMPLE" stands for the block,
-# and a line "EARLIER" for the blocks of the page that are named after "after".
-# Writes out/NAME.o for each to out/objects, and the code to out/NAME.c.
+# The code is written to out/NAME.c, as a copy of frames/FRAME.c in which the line
+# "EXAMPLE" is replaced by the block, and the line "EARLIER" by the earlier blocks that
+# are listed after "after". The list of all objects, NAME.o, is written to out/objects.
 
 function fail(line, message)
 {
@@ -17,7 +17,7 @@ function fail(line, message)
 	exit 1
 }
 
-# The column of the first character that is not blank, from 0.
+# indent(s): column of the first character that is not blank, counted from 0
 function indent(s,	column, i, c)
 {
 	for (i = 1; (c = substr(s, i, 1)) ~ /[ \t]/; i++)
@@ -25,13 +25,13 @@ function indent(s,	column, i, c)
 	return column + 0
 }
 
-# What is named, with line numbers that lead back to the page.
+# block(name): code of a block, with #line directives that refer to the page
 function block(name)
 {
 	return "#line " start[name] " \"" FILENAME "\"\n" text[name]
 }
 
-# Put what has been collected into its frame.
+# finish(): write the current block in its frame
 function finish(	file, frame, line, n, i)
 {
 	if (!text[name])

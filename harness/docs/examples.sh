@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: examples.sh KERNEL-SOURCE-TREE OBJECTS PAGE...
 #
-# Compiles the C code in pages of the manual against an overlaid tree, with OBJECTS
-# the directory of its configuration (check.sh prepares both). Silent if all of it
-# compiles without a warning; otherwise the compiler's words name page and line.
-# How a page says in what frame its code stands: examples.awk.
+# Compile the C code in pages of the manual. OBJECTS is the output directory of an overlaid
+# tree with a configuration; check.sh prepares both. Prints nothing if there are no
+# warnings; otherwise they refer to lines of the page. See examples.awk for the comments
+# that select a frame for each block of code.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -149,7 +149,7 @@ struct klp_shadow_type {
  * Define it once per livepatch, at file scope; "static" may precede it. Equal
  * definitions, in a header that several files include, are one type. The variables
  * live as long as some livepatch with the type is enabled, see
- * Documentation/livepatch/shadow-lifetimes.rst.
+ * Documentation/livepatch/shadow-upgrading.rst.
  */
 #define DEFINE_KLP_SHADOW(_name, _id, _type, ...)		\
 	__DEFINE_KLP_SHADOW(_name, _id, _type, __KLP_SHADOW_DATA(_name), ##__VA_ARGS__)

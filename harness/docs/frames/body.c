@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Statements, as they stand in a patched function. */
+/* Frame for statements of a patched function. */
 #include <linux/kernel.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>

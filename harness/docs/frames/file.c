@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Definitions, as they stand in a source file of a livepatch. */
+/* Frame for definitions at file scope of a livepatch. */
 #include <linux/kernel.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>

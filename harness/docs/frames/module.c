@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A livepatch without what patches functions: that is the same as ever. */
+/* Frame for the init and exit functions of a livepatch. Its list of functions is empty. */
 #include <linux/livepatch.h>
 #include <linux/module.h>
 #include <linux/mutex.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Objects and functions of a kernel that the examples of the manual speak of. */
+/* Structures and functions that examples of the manual use. */
 #ifndef _OBJECTS_H
 #define _OBJECTS_H
 
 #include <linux/types.h>
 
-/* Fragments define what nobody declares or uses. */
+/* Examples define functions and variables that are not declared or used elsewhere. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wunused-variable"

@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A whole livepatch of the sample driver. */
+/* Frame for a complete livepatch. */
 EXAMPLE
