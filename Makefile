@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The front door. KERNEL=<line> chooses another kernel than this Debian's own.
+# Targets of the harness. KERNEL=<line> selects a kernel line; by default, that of this
+# machine's Debian.
 
 export KERNEL QUICK
 SCENARIOS = NORMAL

@@ -3,9 +3,9 @@
 # Usage: KERNEL=<line> check.sh [compile] [clang] [sparse] [uml] [checkpatch]
 #        [kernel-doc] [examples] [coccicheck] [shellcheck] [spelling]
 #
-# The static checks, all of them without arguments. One TAP line for each file
-# or set of files; a failure comes with its output and the command that shows it
-# again. Succeeds if all do. PAGES names pages for 'examples' instead of the manual's.
+# Run static checks, without arguments all of them. Prints a TAP line for each file or set
+# of files; for a failure also its output, and the command that reproduces it. Succeeds if
+# all checks do. PAGES are the pages for 'examples', by default those of the manual.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -24,7 +24,7 @@ obj=$dir/check
 log=$dir/check.log
 count=0 failed=0
 
-# report(status, description, command): a TAP line, and how to see it again
+# report(status, description, command): print a TAP line, and after a failure the command
 report()
 {
 	count=$((count + 1))
@@ -38,7 +38,7 @@ report()
 	fi
 }
 
-# try(description, command...): report() on a command that must succeed in silence
+# try(description, command...): run a command that must succeed without output, and report()
 try()
 {
 	local what=$1 status=0
@@ -49,7 +49,7 @@ try()
 	report "$status" "$what" "$*"
 }
 
-# silent(description, command): report() on what must have left nothing in the log
+# silent(description, command): report() on an earlier command whose log must be empty
 silent()
 {
 	local status=0
@@ -58,7 +58,7 @@ silent()
 	report "$status" "$1" "$2"
 }
 
-# ours(regex): our files that git would ship, by the end of their names
+# ours(regex): files of this repository whose names end in the expression
 ours()
 {
 	(cd "$TOP" && find . \( -path ./build -o -path ./.git \) -prune -o \
@@ -68,7 +68,7 @@ ours()
 kmake=(make -s -C "$src" O="$obj" ARCH=x86_64)
 kmake_clang=(make -s -C "$src" O="$obj-clang" ARCH=x86_64 CC=clang)
 
-# fits(file): a livepatch of the kernel itself names the one line that it fits
+# fits(file): false for a sample livepatch that was written for another kernel line
 fits()
 {
 	local line
@@ -77,16 +77,16 @@ fits()
 	[[ -z $line || $line == "$LINE" ]]
 }
 
-# Objects of ours in the tree, and the test modules, which are built outside it.
+# Our objects in the kernel tree, and those of the test modules, which are built outside.
 objects=()
 while read -r f; do
 	! fits "$TOP/$f" || objects+=("${f%c}o")
 done < <(cd "$TOP" && find kernel samples -name '*.c' | sort)
 modules=tools/testing/selftests/livepatch/test_shadow_modules
-# shellcheck disable=SC2034  # each() is given its name
+# shellcheck disable=SC2034  # each() gets its name
 mapfile -t module_objects < <(find "$TOP/$modules" -name '*.c' -printf '%f\n' | sed 's/c$/o/' | sort)
 
-# prepare(directory, make...): an overlaid tree with a configuration to compile in
+# prepare(directory, make...): make an overlaid tree and a configuration that can compile
 prepare()
 {
 	local configs=("$TOP"/harness/kernel/x86_64{,-real}.config)
@@ -110,8 +110,9 @@ tree()
 	prepare "$obj" "${kmake[@]}"
 }
 
-# each(what, directory, objects, make...): try() for each of the objects in that array,
-# made in the directory. All at once is several times faster, and will do if it is silent.
+# each(what, directory, objects, make...): try() to make each object of an array in the
+# directory. First all are made by one command, which is several times faster; only if that
+# has output, each is made separately.
 each()
 {
 	local -n list=$3
@@ -130,8 +131,8 @@ each()
 	done
 }
 
-# stays(object): false if a function in it jumps to another one instead of calling it,
-# and is not on the stack meanwhile, where the livepatch core looks for patched functions
+# stays(object): false if a function of it ends in a tail call. It would not be on the stack
+# during the call, where the livepatch core looks for patched functions.
 stays()
 {
 	objdump -dr --no-show-raw-insn "$1" | awk '
@@ -159,7 +160,7 @@ stays()
 		}'
 }
 
-# compile(compiler, directory, make...): every object of ours, with W=1
+# compile(compiler, directory, make...): compile all of our objects with W=1
 compile()
 {
 	local o
@@ -179,7 +180,7 @@ check_compile()
 	compile gcc "$obj" "${kmake[@]}"
 }
 
-# newer(version, version): whether the first is newer than the second
+# newer(version, version): true if the first is newer than the second
 newer()
 {
 	[[ $1 != "$2" && $(printf '%s\n' "$1" "$2" | sort -V | tail -n 1) == "$1" ]]
@@ -206,7 +207,7 @@ check_sparse()
 	local valid=$src/scripts/checker-valid.sh
 
 	tree
-	# Newer kernels want a newer sparse than an older Debian has.
+	# Newer kernels need a newer sparse than that of an older Debian.
 	if [[ -f $valid && $(sh "$valid" sparse 2>/dev/null) != 1 ]]; then
 		: >"$log"
 		report 0 "sparse: all # SKIP this sparse is too old for Linux $LINE"
@@ -217,7 +218,7 @@ check_sparse()
 		"${kmake[@]}" M="$src/$modules" C=2 CF=-Wsparse-error
 }
 
-# The store alone, where there is no livepatch.
+# The store alone, on an architecture without livepatching.
 check_uml()
 {
 	local um=$dir/uml config=$TOP/kernel/livepatch/.kunitconfig store=() o
@@ -246,11 +247,11 @@ check_checkpatch()
 	local f
 
 	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
-	# Kernel code alone: neither the harness nor the twin in user space. New files
-	# need no entry in its MAINTAINERS. It takes printk_deferred() for a function
-	# that knows its level, and macros that define something with a name that is
-	# their argument have to use that name. klp_shadow_free() asks whether the lock is
-	# held, and asserts nothing.
+	# Only kernel code is checked, neither the harness nor the user-space tests. Ignored
+	# are: missing entries in MAINTAINERS; printk_deferred(), whose level checkpatch does
+	# not recognize; macros that use their argument more than once, as those that define
+	# a variable with this name must; and spin_is_locked() in klp_shadow_free(), which
+	# is no assertion.
 	for f in $(ours '\.[ch]|\.sh|Kconfig[^/]*' | grep -vE '^(harness|tools/testing/klp-shadow)/'); do
 		try "checkpatch --strict: $f" "$src/scripts/checkpatch.pl" --no-tree --strict --terse \
 			--no-summary --quiet --show-types --max-line-length=100 \
@@ -259,7 +260,7 @@ check_checkpatch()
 	done
 }
 
-# documented_macros(header): each kernel-doc of a function there has a Context: line
+# documented_macros(header): kernel-doc of macros has a Context: line
 documented_macros()
 {
 	awk '
@@ -289,7 +290,7 @@ documented()
 		/^EXPORT_SYMBOL/ {
 			name = $0
 			gsub(/^[A-Z_]*\(|\);$/, "", name)
-			# For macros, which have it.
+			# Functions that are called by documented macros only.
 			if (name ~ /^__/)
 				next
 			if (docs[name] !~ "\\* " name "\\(\\) - ")
@@ -333,8 +334,8 @@ check_examples()
 	done
 }
 
-# The kernel's semantic patches over all of our C: minutes. It tells of a file by its
-# path at the start of a line, and of all that it does on others.
+# Run the kernel's semantic patches, which takes minutes. In the output, lines that begin
+# with the path of a file are reports, others are progress.
 check_coccicheck()
 {
 	local f files copy=$dir/cocci all=$dir/coccicheck.log

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: awk -v least=PERCENT -f coverage.awk coverage.reasons REPORT
 #
-# Sums up what 'gcov -b -t' says of files under kernel/livepatch: lines and branches
-# for each, and every line that is not reached with its reason, which is also that of
-# those that follow it with no line between them that is reached. Status 1 if one has
-# none, or if less than @least percent of all lines are reached.
+# Summarize the output of 'gcov -b -t' for the files of the store: lines and branches of
+# each file, and every line that is not reached, with its reason. The reason of a line also
+# holds for the lines after it, up to the next line that is reached. Returns status 1 if a
+# line has no reason, or if less than @least percent of all lines are reached.
 
 function percent(part, all)
 {

@@ -2,16 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> coverage.sh
 #
-# How much of the store its tests reach: builds a kernel that counts what is
-# executed of kernel/livepatch/shadow*.c, runs the KUnit suite in it at boot and then
-# our selftests, and reports lines and branches by gcov. TAP, and then the report.
-# Succeeds if the tests do, nearly all lines are reached, and each that is not has
-# its reason in coverage.reasons.
+# Measure which lines of the store the tests reach: build a kernel that profiles
+# kernel/livepatch/shadow*.c, run the KUnit suite at boot and then our selftests, and report
+# lines and branches by gcov. Prints TAP, then the report. Succeeds if the tests do, nearly
+# all lines are reached, and each other one has a reason in coverage.reasons.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Percent of the lines that have to be reached.
+# Percentage of lines that must be reached.
 LEAST=97
 
 set_line
@@ -21,7 +20,7 @@ obj=$DIR/obj
 counts=$DIR/counts
 report=$DIR/report
 
-# Each object of the store, its tests aside.
+# All objects of the store except its tests.
 mapfile -t units < <(cd "$TOP/kernel/livepatch" && printf '%s\n' shadow*.c | sed 's/\.c$//' |
 	grep -vE '_(kunit|torture)$')
 profile=("${units[@]/#/GCOV_PROFILE_}")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> demo.sh
 #
-# Builds the kernel with the store, boots it, and shows livepatches at work.
+# Build the kernel with the store, boot it, and run the demonstration of livepatches.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -14,7 +14,7 @@ sys.path.insert(0, f'{TOP}/tools/testing/klp-shadow')
 import mutants
 
 FILES = ['shadow_type.c', 'shadow_patch.c', 'shadow_check.c', 'shadow_reclaim.c']
-# Calls of the livepatch core, which user-mode Linux has not.
+# Code after this line needs the livepatch core, which user-mode Linux does not have.
 END = '#ifdef CONFIG_LIVEPATCH'
 LIMIT = 60
 

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> kunit-mutants.sh [PATTERN [N]]
 #
-# Breaks what the twin does not have, types, lifetimes and conversion, in hundreds of small
-# ways, or in those that match PATTERN, and shows that the KUnit suites of types notice:
-# every Nth of them, by default all. kunit-mutants.explained names those that make no
-# difference, or none that a test could see. Fails if more than 5% are neither noticed nor
-# explained.
+# Make hundreds of small changes to types, lifetimes and conversion, which the tests in user
+# space do not have, and check that the KUnit suites of types fail. Runs every Nth mutant
+# that matches PATTERN, by default all. kunit-mutants.explained lists mutants that no test
+# can detect. Fails if more than 5% are neither detected nor explained.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"

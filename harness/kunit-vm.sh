@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> [VARIANT=<name>] kunit-vm.sh [-t SECONDS] [JOB]
 #
-# Boots a kernel that is built, has it run the KUnit suite, and then JOB, if one is
-# given. TAP of the suite on the standard output. Succeeds if all tests do, and
-# vm.sh, which gets the arguments, says so as well.
+# Boot a kernel that has been built, which runs the KUnit suite, and then JOB, if given. The
+# arguments are passed to vm.sh. Prints the TAP of the suite. Succeeds if all tests and
+# vm.sh do.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -15,6 +15,7 @@ set_dir
 log=$DIR/logs/kunit-vm
 status=0
 VM_LOG=$log "$TOP/harness/vm/vm.sh" -t 300 -a kunit.enable=1 "${@:-$TOP/harness/vm/jobs/nothing.sh}" || status=1
-# What comes after the boot, the VM has looked at itself, and knows what JOB provokes.
+# Only messages up to the boot are checked here. The VM checks later ones, because JOB may
+# provoke some.
 awk -v bad="$TOP/tools/testing/selftests/livepatch/shadow_bad_log" -f "$TOP/harness/kunit.awk" <(sed '/ as init process/q' "$log.console") || status=1
 ((status == 0)) || die "not all is well; the console is in $log.console"

@@ -1,29 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# What the scripts of the harness share. Source it; it sets TOP and BUILD.
+# Common functions of the harness. Source it; it sets TOP and BUILD.
 
 set -euo pipefail
 export LC_ALL=C
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# shellcheck disable=SC2034  # for those who source this
+# shellcheck disable=SC2034  # used by scripts that source this
 BUILD=$TOP/build
 PROG=${0##*/}
 
-# die(message): one clear line, and a status that make notices.
+# die(message): print an error message and exit with status 1
 die()
 {
 	echo "$PROG: $*" >&2
 	exit 1
 }
 
-# say(message): progress.
+# say(message): print progress
 say()
 {
 	echo "== $*"
 }
 
-# default_line(): the kernel line of this machine's own Debian, "6.1" say.
+# default_line(): print the kernel line of this machine's Debian, such as "6.1"
 default_line()
 {
 	local deps
@@ -34,7 +34,7 @@ default_line()
 	echo "$deps"
 }
 
-# mirror(): where apt gets this machine's Debian from.
+# mirror(): print the URI of this machine's Debian mirror
 mirror()
 {
 	# shellcheck disable=SC2016  # apt expands these
@@ -42,8 +42,8 @@ mirror()
 		awk '$1 == "Debian" && $2 !~ /-/ { print $3; exit }'
 }
 
-# fetch(package, apt-option...): download the package to build/cache; apt's words
-# go to the log there
+# fetch(package, apt-option...): download the package to build/cache; apt's output is
+# written to build/cache/log
 fetch()
 {
 	mkdir -p "$BUILD/cache"
@@ -51,8 +51,8 @@ fetch()
 	compgen -G "$BUILD/cache/$1_*.deb" >/dev/null
 }
 
-# fetch_suite(suite, package): the same from another suite of this machine's
-# mirror, with lists of our own
+# fetch_suite(suite, package): fetch() from another suite of this machine's mirror, with
+# separate package lists
 fetch_suite()
 {
 	local state=$BUILD/cache/apt/$1 uri options
@@ -69,7 +69,7 @@ fetch_suite()
 		fetch "$2" "${options[@]}"
 }
 
-# set_line(): KERNEL from the environment, checked, into LINE.
+# set_line(): check KERNEL from the environment, and set LINE
 set_line()
 {
 	LINE=${KERNEL:-}
@@ -80,10 +80,10 @@ set_line()
 		die "KERNEL=$LINE is not a kernel line: give one such as KERNEL=6.12"
 }
 
-# set_dir(): where the line's kernel is built and logged, into DIR: the one of
-# 'make kernel', unless VARIANT in the environment names another.
+# set_dir(): set DIR to the directory where the kernel of the line is built: that of
+# 'make kernel', or of VARIANT if that is in the environment
 set_dir()
 {
-	# shellcheck disable=SC2034  # for those who call this
+	# shellcheck disable=SC2034  # used by callers
 	DIR=$BUILD/$LINE${VARIANT:+/$VARIANT}
 }

@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> litmus.sh [file.litmus]...
 #
-# Run the litmus tests, by default all of them, under the memory model of the
-# kernel line, and compare what herd7 observes with the Result in the file. The
-# scripts in tools/memory-model do not compare data races in all lines, expect herd7
-# in the PATH and print no TAP. herd7 is in Debian sid only: the tests are skipped if
-# the mirror does not provide it. By default, a test without a broken twin, and a
-# twin without a test, are errors.
+# Run the litmus tests, by default all of them, with the memory model of the kernel line,
+# and compare the output of herd7 with the Result in the file. The scripts in
+# tools/memory-model are not used because they do not compare data races in all lines,
+# require herd7 in the PATH, and do not print TAP. herd7 is in Debian sid only; the tests
+# are skipped if the mirror does not have it. Without arguments, it is an error if one of a
+# test and its broken variant is missing.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# herd7 with its libraries, which are newer than those of an older Debian.
+# herd7 with its libraries, because older releases of Debian have older ones.
 PACKAGES=(herdtools7 libc6 libgmp10)
 
 tests=("$@")
@@ -28,7 +28,7 @@ sid=$BUILD/sid
 log=$BUILD/$LINE/litmus.log
 mkdir -p "$BUILD/$LINE"
 
-# have_herd7(): fetch herd7 and unpack it to build/sid, completely or not at all
+# have_herd7(): fetch herd7 and unpack it to build/sid; incomplete results are removed
 have_herd7()
 {
 	local package deb
@@ -44,8 +44,8 @@ have_herd7()
 	mv "$sid.part" "$sid"
 }
 
-# observe(test): run herd7 and print its verdict as a Result. The loader of the libc6
-# from sid runs it.
+# observe(test): run herd7, by the loader of the libc6 from sid, and print its verdict as a
+# Result
 observe()
 {
 	local lib

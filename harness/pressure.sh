@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> pressure.sh
 #
-# Many variables in VMs with little more memory than they take: 20 million with room for
-# their table, and 12 million without. See vm/jobs/pressure.sh. TAP on the standard output.
+# Run vm/jobs/pressure.sh in VMs with little free memory: 20 million variables with enough
+# memory for a larger table, and 12 million without. Prints TAP.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 export VM_DISK=$work/disk
 truncate -s 64M "$VM_DISK"
 
-# pressure(variables, memory, refusals)
+# pressure(variables, memory, refusals): run the job in a VM with this memory
 pressure()
 {
 	mkdir -p "$work/payload"

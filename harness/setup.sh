@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: setup.sh [PACKAGE...]
 #
-# Installs the Debian packages that the harness needs, and those named, if they
-# are missing: as root, or through sudo; otherwise says which command would.
+# Install missing Debian packages that the harness needs, and those in the arguments. If
+# neither root nor sudo is available, print the command that installs them.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 PACKAGES=(
-	# to fetch and unpack a kernel's source, and to overlay it
+	# to fetch, unpack and overlay the source of a kernel
 	debian-archive-keyring patch xz-utils
 	# to build it
 	bc bison build-essential flex kmod libelf-dev perl rsync
@@ -17,7 +17,7 @@ PACKAGES=(
 	genext2fs mmdebstrap qemu-system-x86
 	# to check our sources
 	codespell python3 shellcheck sparse
-	# what else this command needs
+	# additional packages of the caller
 	"$@"
 )
 

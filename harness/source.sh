@@ -2,15 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> source.sh [TREE...]
 #
-# Fetches Debian's linux-source package of the line, from this machine's own
-# suites or from others on the same mirror, and unpacks it to build/<line>/<TREE>:
-# "stock" is pristine, one that begins with "src" is overlaid with the slice. By
-# default, "src".
+# Fetch Debian's linux-source package of the line from this machine's mirror, and unpack it
+# to build/<line>/<TREE>. The tree "stock" is not changed; trees whose names begin with
+# "src" are overlaid with the store. The default is "src".
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Where a line may be found besides the machine's own suites, oldest first.
+# Suites that may have the line, if those of this machine do not; oldest first.
 SUITES=(trixie trixie-backports testing sid)
 
 set_line
@@ -31,7 +30,7 @@ if ! compgen -G "$cache/${package}_*.deb" >/dev/null; then
 	fi
 fi
 
-# unpack(directory): the pristine source, whole or not at all
+# unpack(directory): unpack the unmodified source; incomplete results are removed
 unpack()
 {
 	local deb
@@ -46,12 +45,12 @@ unpack()
 	mv "$dir/$1.part" "$dir/$1"
 }
 
-# overlaid(directory): the source with the slice
+# overlaid(directory): unpack and overlay the source
 overlaid()
 {
 	local glue
 
-	# A changed glue cannot be put over the old one.
+	# If the glue has changed, it does not apply to a tree with the old one.
 	glue=$(sha256sum <"$TOP/harness/overlay/glue.patch")
 	if [[ -d $dir/$1 && $(cat "$dir/$1.glue" 2>/dev/null) != "$glue" ]]; then
 		rm -rf "${dir:?}/$1"

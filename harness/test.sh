@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> test.sh
 #
-# Everything that must pass: the static checks, the litmus tests, the store in user space, the
-# tests of the harness, and in the VM the livepatch selftests, the KUnit suite, a million
-# variables, livepatches of a stock kernel, two torture scenarios, a broken store that
-# must be caught, and the demo. Ends with a line of counts; succeeds if nothing failed.
+# Run all tests: the static checks, the litmus tests, the store in user space, the tests of
+# the harness, and in the VM the livepatch selftests, the KUnit suite, a million variables,
+# livepatches of a stock kernel, two torture scenarios, a broken store that must be
+# detected, and the demo. The last line has the counts. Succeeds if no test fails.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -14,18 +14,18 @@ set_line
 export KERNEL=$LINE
 logs=$BUILD/$LINE/logs
 mkdir -p "$logs"
-# Of the static checks, those that take no more than a minute or two.
+# Static checks that take at most two minutes.
 CHECKS=(compile sparse uml checkpatch kernel-doc examples shellcheck spelling)
-# The short form of two scenarios for the kernel that is built anyway, and of the broken
-# stores one that shows that a run can fail.
+# Two torture scenarios that use the kernel of 'make kernel', and one broken store, which
+# shows that a torture run can fail.
 SCENARIOS=(NORMAL FAILSLAB)
 BUSTED=(no-second-look)
 passed=0 failed=0 skipped=0
 failures=()
 
-# tally(part, log, status): count the TAP lines of a part, those of kselftest
-# scripts within the runner's too. A part that fails without a line that says
-# so, or that has no test and does not say why, is a failure itself.
+# tally(part, log, status): count the TAP lines of a part, including those of scripts that
+# the kselftest runner has run. A part that fails without "not ok" counts as a failure, as
+# does a part without tests that is not skipped.
 tally()
 {
 	local ok bad skip
@@ -49,7 +49,7 @@ tally()
 	passed=$((passed + ok - skip)) failed=$((failed + bad)) skipped=$((skipped + skip))
 }
 
-# part(name, command...): run it and show it
+# part(name, command...): run a part, and print and log its output
 part()
 {
 	local name=$1 status=0 start=$SECONDS
@@ -61,7 +61,7 @@ part()
 	say "$name: $((SECONDS - start)) s"
 }
 
-# vm(name, option...): one job in the VM as one test
+# vm(name, option...): run a job in the VM, and report it as one test
 vm()
 {
 	local job=$TOP/harness/vm/jobs/$1.sh
@@ -78,8 +78,8 @@ vm()
 "$TOP/harness/vm/rootfs.sh"
 "$TOP/harness/kernel/stock-livepatches.sh"
 
-# Two lanes of about the same length, for two processors: emulation leaves one of them
-# idle most of the time.
+# Two lanes of similar duration run in parallel, because emulation uses one of two CPUs most
+# of the time.
 lane_1()
 {
 	part selftests "$TOP/harness/vm/vm.sh" -t 1500 "$TOP/harness/vm/jobs/selftests.sh"
@@ -101,7 +101,7 @@ lane_2()
 }
 
 rm -f "$logs"/*.status
-# The kernel of the VM is built.
+# Tell torture.sh and busted.sh that this kernel is up to date.
 export KLP_BUILT=$BUILD/$LINE
 set -m
 lane_2 >"$logs/lane-2" 2>&1 &

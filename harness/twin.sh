@@ -2,19 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> twin.sh [bench | fuzz [SECONDS] | mutants [PATTERN]]
 #
-# Run the store in user space, from tools/testing/klp-shadow. Without a verb: a million
-# operations against a model, single steps, and threads under ThreadSanitizer, as TAP.
+# Run the tests of the store in user space, from tools/testing/klp-shadow. Without
+# arguments: a million operations against a model, the tests of steps.c, and threads under
+# ThreadSanitizer. Prints TAP.
 #
-# bench measures it beside the kernel's own store and a floor, and compares the medians
-# with the targets: three builds, whose functions are at other distances from a cache
-# line's start, of which the worst counts. QUICK=1 is short; CHEAP=1 takes memory from a
-# list, which costs less than any kernel's allocator.
+# bench measures the store, the kernel's store and a floor, and compares the medians with
+# the targets. There are three builds, in which functions have different offsets from cache
+# lines, and the worst one counts. QUICK=1 is short. CHEAP=1 allocates memory from a list,
+# which is faster than any kernel's allocator.
 #
-# fuzz lets libFuzzer find sequences for the model, by default for a minute. A failing
-# one is left in the corpus' directory.
+# fuzz runs libFuzzer on the model, by default for a minute. A sequence that fails is kept
+# in the directory of the corpus.
 #
-# mutants breaks the store in hundreds of ways, or in those that match PATTERN, and the
-# patches of busted/ first. Fails if more than 5% are neither noticed nor explained.
+# mutants runs the tests with hundreds of small changes of the store, or those that match
+# PATTERN, and first with the patches of busted/. Fails if more than 5% are neither
+# detected nor explained.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -29,14 +31,14 @@ for tree in "${TREES[@]}"; do
 		die "no source of Linux $LINE: $(tail -n 1 "$out/log")"
 done
 
-# build(directory, program, [variable=value]...): the directory is below $out
+# build(directory, program, [variable=value]...): build a program in $out/<directory>
 build()
 {
 	make -s -C "$TOP/tools/testing/klp-shadow" KSRC="$BUILD/$LINE/src" O="$out/$1" \
 		STOCK="$BUILD/$LINE/stock/kernel/livepatch/shadow.c" "${@:3}" "$out/$1/$2"
 }
 
-# targets(): the worst ratio of all builds, beside the target
+# targets(): print the worst ratio of all builds, and the target
 targets()
 {
 	awk -F, '
@@ -76,7 +78,7 @@ targets()
 	}' "$@"
 }
 
-# run(directory, test, argument...): TAP, with what it says otherwise as comments
+# run(directory, test, argument...): run a test; lines that are not TAP become comments
 run()
 {
 	local status=0 log=$out/$2.log
@@ -117,7 +119,7 @@ mutants)
 bench)
 	rounds=301
 	[[ ! ${QUICK:-} ]] || rounds=51
-	# Other programs of the machine come later, if that is allowed.
+	# Real-time priority, if permitted, so that other programs do not disturb.
 	rt=(env GLIBC_TUNABLES=glibc.malloc.hugetlb=1)
 	if chrt -f 1 true 2>/dev/null; then
 		rt+=(chrt -f 1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The SMP barriers of a production x86_64 kernel. User-mode Linux has those that
- * devices need instead, which cost several times as much as a lookup.
+ * The SMP barriers of a production x86_64 kernel. User-mode Linux uses the barriers for
+ * devices instead, which cost several times as much as a lookup.
  */
 #ifndef _KLP_SHADOW_BENCH_BARRIER_H
 #define _KLP_SHADOW_BENCH_BARRIER_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Definitions that the parts of the benchmark share. */
+/* Common definitions of the benchmark. */
 #ifndef _KLP_SHADOW_BENCH_H
 #define _KLP_SHADOW_BENCH_H
 
@@ -11,8 +11,8 @@
 #define BENCH_SIZE	sizeof(u64)
 
 /*
- * Operations "_dep" depend on the result of the one before. Those of an absent
- * variable have no result to depend on: a barrier waits for the one before.
+ * Operations "_dep" depend on the previous result, so they do not overlap. A lookup of an
+ * absent variable has no such result; a barrier waits for the previous one.
  */
 enum bench_op {
 	BENCH_GET,
@@ -25,18 +25,18 @@ enum bench_op {
 	BENCH_FILL,
 	BENCH_DRAIN,
 	BENCH_RARE,		/* alloc of BENCH_RARE_ID for one parent of a hundred */
-	BENCH_MOVE,		/* of those variables, to another parent */
+	BENCH_MOVE,		/* move of these variables to another parent */
 	BENCH_OPS
 };
 
 /**
  * struct bench_job - operations of one CPU, and their result
  * @index:	number of the CPU
- * @cpus:	number of CPUs that run the same
+ * @cpus:	number of CPUs that run the same operations
  * @pos:	first index in bench_parents
  * @count:	number of operations
- * @hits:	number of them that found, added or removed a variable
- * @ns:		time they took
+ * @hits:	number of operations that found, added or removed a variable
+ * @ns:		time of all operations
  */
 struct bench_job {
 	unsigned int index;
@@ -49,9 +49,9 @@ struct bench_job {
 
 /**
  * struct bench_store - a copy of a store and its loops
- * @name:	in the output
+ * @name:	name in the output
  * @layout:	bytes from a multiple of 64 to the entry of each function
- * @slow:	number of variables from which on it is filled only once
+ * @slow:	with this number of variables or more, it is filled only once
  * @max:	largest number of variables
  * @init:	initcalls; may be NULL
  * @resize:	make the empty store ready for @n variables; may be NULL
@@ -90,8 +90,8 @@ void *hold_ours_0_add(void *parent);
 void hold_ours_0_chains(struct bench_chains *chains);
 
 /*
- * Address of the i-th parent: in slabs of one page, which are anywhere in 16 GiB, as
- * after a long uptime.
+ * Address of the i-th parent: in slabs of one page, which are spread over 16 GiB, as after
+ * a long uptime.
  */
 static inline void *bench_parent(unsigned long i)
 {
@@ -105,8 +105,8 @@ static inline void *bench_parent(unsigned long i)
 }
 
 /*
- * Clock of all loops and lock holds: CPU time of the host's thread that runs this
- * CPU, so that time in which the host ran something else is told apart.
+ * Clock of all measurements: CPU time of the host's thread that runs this CPU, which does
+ * not include time in which the host runs other threads.
  */
 static inline u64 bench_clock(void)
 {

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: [KERNEL=<line>] [QUICK=1] [RESULTS=1] bench.sh
 #
-# Compares the store with the kernel's own in user-mode Linux, at native speed with two
-# CPUs. Builds the overlaid kernel of the line (7.3 by default; 6.19 or later, older
-# ones have no SMP there) with the benchmark in it, boots it, and writes raw.csv,
-# summary.csv, targets.txt and plots to build/bench/<line>, or <line>-quick. Succeeds
-# if the measurement did, whatever the figures are.
+# Compare the store with the kernel's store in user-mode Linux, at native speed with two
+# CPUs. Builds the overlaid kernel of the line (7.3 by default; at least 6.19, because
+# older ones have no SMP there) with the benchmark built in, boots it, and writes raw.csv,
+# summary.csv, targets.txt and plots to build/bench/<line>, or <line>-quick. Succeeds if
+# the measurement does; missed targets are not an error.
 #
-# RESULTS=1 also refreshes harness/bench/results, which is in git.
+# RESULTS=1 also updates harness/bench/results, which is in git.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -25,7 +25,7 @@ out=$BUILD/bench/$LINE
 [[ $quick == 0 ]] || out+=-quick
 log=$out/build.log
 console=$out/console
-# Timeout in seconds, several times what it takes on a quiet machine.
+# Timeout in seconds, several times the duration on an idle machine.
 limit=$((quick ? 1800 : 5400))
 # shellcheck source=SCRIPTDIR/../kernel/kbuild.sh
 . "$TOP/harness/kernel/kbuild.sh"
@@ -50,8 +50,8 @@ bench_sources()
 	done
 }
 
-# memory(): MiB for the machine: up to 4 GiB, half of the available memory, and what
-# fits into the file system that user-mode Linux keeps it on
+# memory(): MiB for user-mode Linux: at most 4 GiB, half of the available memory, and the
+# size of /dev/shm, where it is allocated
 memory()
 {
 	local free shm
@@ -61,7 +61,7 @@ memory()
 	printf '%s\n' 4096 "$free" "$shm" | sort -n | head -n 1
 }
 
-# boot(): run the benchmark, show its progress, keep the console
+# boot(): run the benchmark, show its progress, and log the console
 boot()
 {
 	local mib job start=$SECONDS seen=0 lines
@@ -69,7 +69,7 @@ boot()
 	mib=$(memory)
 	((mib >= 256)) || die "only $mib MiB of memory available, or in /dev/shm; 256 are needed"
 	say "measuring on user-mode Linux $LINE, 2 CPUs, $mib MiB"
-	# In its own process group, for stop().
+	# In a separate process group, for stop().
 	setsid "$obj/vmlinux" seccomp=on ncpus=2 mem="${mib}M" uml_dir="$work" con=fd:0,fd:1 \
 		klp_shadow_bench.quick="$quick" </dev/null >"$console" 2>&1 &
 	job=$!
@@ -89,7 +89,7 @@ boot()
 	uml=
 }
 
-# stop(): end what boot() started
+# stop(): end the processes that boot() has started
 stop()
 {
 	[[ -z $uml ]] || kill -9 -- "-$uml" 2>/dev/null || :
@@ -101,8 +101,8 @@ work=$(mktemp -d)
 trap 'stop; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 
-# instructions(store): of a hit in its klp_shadow_get(). The code is that of a production
-# x86_64 kernel in which rcu_read_lock() is empty; where it counts, 3 more in each store.
+# instructions(store): number of instructions of klp_shadow_get() that finds a variable, as
+# in an x86_64 kernel with empty rcu_read_lock(). Preemptible RCU adds 3 in each store.
 instructions()
 {
 	objdump -d --no-show-raw-insn "$bench/$1_0-shadow.o" |

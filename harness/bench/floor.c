@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The floor: an RCU hash table that has the ideal size from the start. It cannot
- * grow, does not look again under the lock whether a variable exists, and calls no
- * constructors.
+ * The floor, a lower limit of the costs: an RCU hash table that has the ideal size from
+ * the start. It cannot be resized, does not check with the lock held whether a variable
+ * exists, and calls no constructors.
  */
 #include <linux/hash.h>
 #include <linux/livepatch_shadow.h>
@@ -46,8 +46,8 @@ int COPY_NAME(resize)(unsigned long n)
 }
 
 /*
- * Mixed, as ours in large tables: multiplying alone is better for the parents of this
- * benchmark, whose addresses are evenly spaced, and takes four probes for others.
+ * Mix the product, as in our large tables. Multiplying alone would be better for the
+ * parents of this benchmark, which are evenly spaced, but needs four probes for others.
  */
 static struct hlist_head *floor_bucket(struct floor_table *table, void *obj)
 {

@@ -5,7 +5,7 @@
 #include "bench.h"
 #include "hold.h"
 
-/* Used by its CPU, with interrupts off. */
+/* Per-CPU state; only accessed with interrupts off. */
 struct hold_cpu {
 	u64 wall;
 	u64 cpu;
@@ -60,7 +60,7 @@ struct hold hold_read(enum hold_store store)
 	return sum;
 }
 
-/* Empty sections, for comparison. */
+/* Empty sections, to measure the overhead. */
 void hold_nothing(unsigned long count)
 {
 	static DEFINE_SPINLOCK(lock);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Measure how long interrupts are off. Where HOLD_STORE is defined, the locking
- * functions that the store calls do that.
+ * Measure how long interrupts are off. If HOLD_STORE is defined, the locking functions
+ * that the store calls are replaced by ones that measure.
  */
 #ifndef _KLP_SHADOW_BENCH_HOLD_H
 #define _KLP_SHADOW_BENCH_HOLD_H
@@ -13,8 +13,8 @@ enum hold_store { HOLD_OURS, HOLD_STOCK, HOLD_NONE, HOLD_STORES };
 
 /**
  * struct hold - the longest sections with interrupts off
- * @wall:	the longest by a clock, with interrupts and interruptions by the host
- * @cpu:	the longest by bench_clock()
+ * @wall:	longest by wall-clock time, which includes preemption by the host
+ * @cpu:	longest by bench_clock()
  * @count:	number of sections
  */
 struct hold {

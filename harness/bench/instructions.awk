@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: objdump -d --no-show-raw-insn OBJECT | awk -v fn=NAME -f instructions.awk
 #
-# Prints the number of instructions that are executed for a hit in klp_shadow_get(): on
-# the shortest path from the entry through the comparison of the id, at 40 bytes, and
-# the calculation of the address of the data, at 48 bytes, to the return.
+# Print the number of instructions that klp_shadow_get() executes to find a variable: those
+# on the shortest path from the entry through the comparison of the id, at offset 40, and
+# the calculation of the address of the data, at offset 48, to the return.
 
 $0 ~ "^[0-9a-f]+ <" fn ">:" { inside = 1; next }
 inside && /^$/ { inside = 0 }
@@ -19,7 +19,7 @@ inside && $1 ~ /^[0-9a-f]+:$/ {
 	target[nr] = $3
 }
 
-# advance(i, state): 1 after the comparison, 2 after the calculation
+# advance(i, state): the state is 1 after the comparison, 2 after the calculation
 function advance(i, state) {
 	if (state == 0 && text[i] ~ /cmp .*0x28\(/)
 		return 1

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Benchmark of shadow variable stores: ours, the kernel's own (stock), and a floor
- * below which no store can be. Runs at boot, or when the module is loaded, and
- * prints CSV:
+ * Benchmark of shadow variable stores: ours, the kernel's (stock), and a floor that does
+ * only what every store has to do. Runs at boot, or when the module is loaded, and prints
+ * CSV:
  *
  *	csv,operation,store,layout,cpus,n,round,count,total
  *
  * where total is the CPU time of count operations in nanoseconds, averaged over the
- * CPUs. Other totals are: of "hold_..." the longest of count sections with interrupts
- * off, by CPU time, and of "wall_..." by a clock; of "memory" the bytes of count
- * variables; of "probes_..." the entries compared by count lookups; of "longest" the
- * entries in the longest chain.
+ * CPUs. For other operations total is
  *
- * The module cannot be unloaded: a store has no exit, and its work may be pending.
+ *  - hold_...: the longest of count sections with interrupts off, in CPU time;
+ *  - wall_...: the same in wall-clock time;
+ *  - memory: the size of count variables in bytes;
+ *  - probes_...: the number of entries that count lookups compare;
+ *  - longest: the number of entries in the longest chain.
+ *
+ * The module cannot be unloaded, because a store has no exit function, and its work may be
+ * pending.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -52,7 +56,7 @@ static const unsigned long sizes[] = {
 };
 static const unsigned long quick_sizes[] = { 1, 1000, 4096, 10000, 100000, 1000000 };
 
-/* Up to this size all layouts are measured. Above it memory dominates. */
+/* All layouts are measured up to this size. With more variables, memory accesses dominate. */
 #define MANY	4096
 
 #define FOR_LAYOUTS(fn, name)	fn(name ## _0) fn(name ## _16) fn(name ## _32) fn(name ## _48)
@@ -86,7 +90,7 @@ static u64 slice;
 static u64 fill_ns[ARRAY_SIZE(all_stores)];
 static bool failed;
 
-/* One job runs on the last CPU, away from the interrupts of the first. */
+/* A single job runs on the last CPU, because the first one handles interrupts. */
 static struct {
 	void (*fn)(struct bench_job *job);
 	atomic_t starting;
@@ -106,7 +110,7 @@ static int bench_thread(void *data)
 	return 0;
 }
 
-/* Run a loop on @cpus CPUs at once. Returns the sum of the counts. */
+/* Run a loop on @cpus CPUs at the same time. Returns the total number of operations. */
 static unsigned long run(const struct bench_store *store, enum bench_op op, unsigned int cpus,
 			 unsigned long count, u64 *ns)
 {
@@ -131,7 +135,7 @@ static unsigned long run(const struct bench_store *store, enum bench_op op, unsi
 			.pos = prandom_u32_state(&rnd) % bench_seq,
 		};
 		task = kthread_create(bench_thread, &jobs[i], "klp_shadow_bench/%d", i);
-		/* The other threads wait for it. */
+		/* The other threads would wait for this one. */
 		if (IS_ERR(task))
 			panic("klp_shadow_bench: no memory for a thread\n");
 		kthread_bind(task, cpu);
@@ -165,9 +169,9 @@ static void report(const char *op, const struct bench_store *store, unsigned int
 }
 
 /*
- * Wait until removed variables are freed and tables have been resized, so that no
- * phase pays for the one before it. kfree_rcu() collects for a tick or two, waits for
- * a grace period, and frees from a workqueue.
+ * Wait until removed variables are freed and tables have been resized, so that this work
+ * is not measured in the next phase. kfree_rcu() collects for a tick or two, waits for a
+ * grace period, and frees from a workqueue.
  */
 static void settle(void)
 {
@@ -176,7 +180,7 @@ static void settle(void)
 	msleep(20);
 }
 
-/* The number of operations in a slice of time. Also warms up. */
+/* Returns the number of operations in a slice of time. This also warms up the caches. */
 static unsigned long calibrate(const struct bench_store *store, enum bench_op op,
 			       unsigned int cpus)
 {
@@ -193,7 +197,7 @@ static unsigned long calibrate(const struct bench_store *store, enum bench_op op
 	return max_t(unsigned long, div64_u64(count * slice, ns), 64);
 }
 
-/* Look everything up once: the host may have to bring back unused pages. */
+/* Look all variables up once: the host may have swapped out their pages. */
 static void warm_up(const struct bench_store *store)
 {
 	unsigned long looked = 0;
@@ -210,7 +214,7 @@ static bool skipped(const struct bench_store *store, enum bench_op op)
 	return !store->run[op] || bench_n > store->max || (store->layout && bench_n > MANY);
 }
 
-/* The rounds of an operation, the stores taking turns. */
+/* Measure an operation: in each round all stores in turn. */
 static void bench_loop(const char *name, enum bench_op op, unsigned int cpus)
 {
 	unsigned long counts[ARRAY_SIZE(all_stores)] = {}, sum;
@@ -285,7 +289,7 @@ static u64 free_memory(void)
 	return (u64)info.freeram * info.mem_unit;
 }
 
-/* Free memory, after what has been removed is freed. */
+/* Returns the free memory after all removed variables have been freed. */
 static u64 calm_free_memory(void)
 {
 	u64 before, now = free_memory();
@@ -318,7 +322,7 @@ static void bench_fill_all(void)
 		before = calm_free_memory();
 		bench_fill(store, 1, 0);
 		after = calm_free_memory();
-		/* Something else may have freed more. */
+		/* Other code may have freed more memory than the store took. */
 		report("memory", store, 1, 0, bench_n, before > after ? before - after : 0);
 	}
 }
@@ -331,7 +335,7 @@ static void bench_drain_all(void)
 	for_each_store(store, i, 0) {
 		if (skipped(store, BENCH_DRAIN))
 			continue;
-		/* A slow store would take as long once more. */
+		/* Removing takes a slow store as long as filling. */
 		if (quick && bench_n >= store->slow) {
 			store->free_all(BENCH_ID);
 			settle();
@@ -354,7 +358,7 @@ static void report_hold(const char *op, const struct bench_store *store, unsigne
 	hold_reset(which);
 }
 
-/* free_all of an id that one in a hundred of the variables has. */
+/* free_all of an id that one of a hundred variables has. */
 static void bench_free_all(const struct bench_store *store, unsigned int round)
 {
 	unsigned long sum;
@@ -383,9 +387,9 @@ static void bench_free_alls(void)
 }
 
 /*
- * The longest holds of the lock. A resize follows the calls that cause it, so all
- * that happens until the store has settled is part of the phase. Returns whether
- * this is worth repeating.
+ * Measure the longest sections with interrupts off. A phase lasts until the store has
+ * settled, to include a resize that it causes. Returns false if it takes too long to be
+ * repeated.
  */
 static bool bench_hold(const struct bench_store *store, enum hold_store which,
 		       unsigned int round)
@@ -442,10 +446,10 @@ static void bench_holds(void)
 	}
 }
 
-/* Parent of the contiguous slabs of objects of @size bytes, or with that stride. */
+/* Address of an object of @size bytes in contiguous slabs, or with this stride. */
 static void *probe_parent(unsigned long i, unsigned int size)
 {
-	/* Slabs as SLUB makes them. */
+	/* Sizes of slabs as in SLUB. */
 	unsigned long slab = size < 512 ? SZ_4K : SZ_32K, in_slab = slab / size;
 
 	if (size > SZ_4K)
@@ -460,7 +464,7 @@ static void add_parent(void *parent)
 		failed = true;
 }
 
-/* The number of entries that a lookup compares. */
+/* Measure the number of entries that a lookup compares. */
 static void bench_probes(void)
 {
 	static const unsigned int sizes[] = { 192, 576, 1152, 2304, 7752 };
@@ -486,7 +490,7 @@ static void bench_probes(void)
 	}
 }
 
-/* A reader that no grace period can pass. */
+/* A reader that no grace period can outlast. */
 static int stall_thread(void *stop)
 {
 	rcu_read_lock();
@@ -500,7 +504,7 @@ static int stall_thread(void *stop)
 	return 0;
 }
 
-/* A million variables are added while a grace period lasts a second, or until they are. */
+/* Add a million variables while a reader delays a grace period for a second or more. */
 static void bench_stall(void)
 {
 	u64 start = ktime_get_ns();
@@ -540,8 +544,8 @@ static void bench_stall(void)
 }
 
 /*
- * The sequence of parents: all of the present size in random order, then random ones,
- * so that the branch predictor cannot learn it.
+ * Make the sequence in which parents are visited: all in random order, then random ones.
+ * It is so long that the branch predictor cannot learn it.
  */
 static int make_parents(void)
 {
@@ -562,7 +566,7 @@ static int make_parents(void)
 	return 0;
 }
 
-/* Memory that size @n takes in all stores at once, roughly. */
+/* Approximate memory of @n variables in all stores at the same time. */
 static u64 need(unsigned long n)
 {
 	return n * 8 + (n > stock_0_store.max ? 2 : 3) * n * 100ULL;
@@ -578,7 +582,7 @@ static int bench_size(void)
 		[BENCH_FREE_ABSENT] = "free_absent",
 		[BENCH_FREE_ABSENT_DEP] = "free_absent_dep",
 	};
-	/* One fill of so many takes long enough. */
+	/* Filling a large store takes long enough to be measured once. */
 	bool huge = bench_n > 1000000;
 	const struct bench_store *store;
 	unsigned int i;
@@ -681,7 +685,7 @@ static int __init bench_init(void)
 	else
 		pr_info("done\n");
 
-	/* An error would free a module whose work may be pending. */
+	/* Returning an error would free the module, whose work may be pending. */
 	if (!IS_ENABLED(MODULE))
 		kernel_power_off();
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: gnuplot -e "out='<directory of summary.csv>'" plot.gp
 #
-# Medians against the number of variables, with the quartiles as bars, of the layout
-# whose functions begin at a multiple of 64 bytes. Each plot as SVG and as PNG.
+# Plot medians against the number of variables, with quartiles as bars, for the layout
+# whose functions begin at a multiple of 64 bytes. Writes each plot as SVG and as PNG.
 
 set datafile separator ","
 set logscale xy

@@ -10,7 +10,7 @@
 #include "bench.h"
 
 #ifdef STORE_none
-/* The loops alone. */
+/* The loops without calls. */
 #undef klp_shadow_get
 #define klp_shadow_get		no_get
 static inline void *no_get(void *obj, unsigned long id)
@@ -25,7 +25,7 @@ static inline unsigned long next_pos(unsigned long pos)
 	return pos + 1 < bench_seq ? pos + 1 : 0;
 }
 
-/* The body uses parent, which depends on data, and counts hits. */
+/* The body uses parent, sets data, and counts hits. */
 #define DEFINE_LOOP(name, body)								\
 static void __maybe_unused name(struct bench_job *job)					\
 {											\
@@ -43,11 +43,11 @@ static void __maybe_unused name(struct bench_job *job)					\
 }
 
 DEFINE_LOOP(run_get, hits += !!klp_shadow_get(parent, BENCH_ID))
-/* No data is at an odd address, but the CPU does not know. */
+/* Data is never at an odd address, but the CPU has to wait for the address. */
 DEFINE_LOOP(run_get_dep, data = (unsigned long)klp_shadow_get(parent + (data & 1), BENCH_ID);
 	    hits += !!data)
 DEFINE_LOOP(run_absent, hits += !!klp_shadow_get(parent + 64, BENCH_ID))
-/* On x86 the read barrier is lfence, which waits for all instructions before. */
+/* On x86, rmb() is lfence, which waits for all earlier instructions. */
 DEFINE_LOOP(run_absent_dep, hits += !!klp_shadow_get(parent + 64, BENCH_ID); rmb())
 
 #ifndef STORE_none

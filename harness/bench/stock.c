@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The kernel's own store, unmodified, as stock_shadow_get() and so on. */
+/* The kernel's store, unmodified, with functions renamed to stock_shadow_get() etc. */
 #include STOCK_SHADOW

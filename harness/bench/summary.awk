@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# From the benchmark's raw lines to one line for each operation, store, layout, number
-# of CPUs and of variables: the median of its rounds, with quartiles and extremes. In
-# nanoseconds for each operation and CPU, or as main.c says: for the whole of a
-# "free_all", "hold_..." or "wall_...", otherwise divided by the count.
+# Print one line for each operation, store, layout, number of CPUs and of variables: the
+# median of all rounds, with quartiles and extremes. Totals are divided by the count, except
+# for "free_all", "hold_..." and "wall_...". main.c explains the units.
 
 BEGIN { FS = OFS = "," }
 

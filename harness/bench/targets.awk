@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What is to be reached, from the lines of summary.awk. A target of several sizes is
-# judged by the worst of them. Lines that begin with a space are for comparison.
+# Compare the output of summary.awk with the targets. For a target of several sizes, the
+# worst one counts. Lines that begin with a space have no target.
 #
 # Up to 4,096 variables, each layout of the code is compared with the same layout of
-# stock, and the loop around the calls is subtracted.
-#  - Lookups that depend on each other are judged by the median of the layouts: they
-#    measure how long a lookup takes, and alignment hardly changes that.
-#  - Independent lookups overlap. They measure how many instructions the CPU can fetch
-#    and retire, which alignment changes by up to two, for either store. They are judged
-#    by the worst layout: what an unlucky kernel gets.
-# Larger sizes wait for memory, where code alignment does not matter: one layout.
+# stock, and the time of the loop around the calls is subtracted.
+#  - For lookups that depend on each other, the median of the layouts counts: they measure
+#    the latency, on which alignment has little effect.
+#  - Independent lookups overlap. They measure the throughput of instructions, which
+#    depends on alignment by a factor of up to two, for either store. The worst layout
+#    counts.
+# With more variables, lookups wait for memory: one layout is measured.
 
 BEGIN {
 	FS = ","
@@ -24,7 +24,7 @@ BEGIN {
 		all = $4
 }
 
-# value(op, store, layout, n): without the loop around the call
+# value(op, store, layout, n): median without the time of the loop
 function value(op, store, l, n,	v, loop) {
 	v = median[op, store, l, 1, n]
 	loop = op
@@ -38,7 +38,7 @@ function has(op, store, l, n) {
 	return (op, store, l, 1, n) in median
 }
 
-# consider(ratio, n): is it the worst so far?
+# consider(ratio, n): update worst
 function consider(ratio, n) {
 	if (worst == "" || (least ? ratio < worst : ratio > worst)) {
 		worst = ratio
@@ -46,8 +46,8 @@ function consider(ratio, n) {
 	}
 }
 
-# compare(op, other op, other store, n, from): the median of the layouts' ratios, or
-# the worst one
+# compare(op, other op, other store, n, use_worst): consider the median or the worst of
+# the ratios of all layouts
 function compare(op, other_op, other, n, use_worst,	i, j, k, r, x) {
 	k = 0
 	for (i = 1; i <= layouts; i++) {
@@ -62,7 +62,7 @@ function compare(op, other_op, other, n, use_worst,	i, j, k, r, x) {
 		consider(use_worst ? r[k] : (r[int((k + 1) / 2)] + r[int(k / 2) + 1]) / 2, n)
 }
 
-# ratio(op, other op, other store, from, to, use_worst)
+# ratio(op, other op, other store, from, to, use_worst): compare() for a range of sizes
 function ratio(op, other_op, other, from, to, use_worst,	n) {
 	for (n in sizes)
 		if (n + 0 >= from && n + 0 <= to)
@@ -80,7 +80,7 @@ function show(what, demanded,	met) {
 	worst = ""
 }
 
-# number(op, store): a figure that is no ratio
+# number(op, store): consider an absolute number
 function number(op, store, n) {
 	if (has(op, store, 0, n))
 		consider(median[op, store, 0, 1, n], 0)

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> vm.sh
 #
-# Runs a small benchmark in the VM: builds it as a module for the kernel that 'make
-# kernel' has built, installs it into build/<line>/install, and boots. That kernel has
-# debugging options and may be emulated: this tests the benchmark and the stores, and
-# does not measure them.
+# Run a small benchmark in the VM: build it as a module for the kernel that 'make kernel'
+# has built, install it into build/<line>/install, and boot. That kernel has debugging
+# options and may be emulated, so this only tests the benchmark and the stores.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> busted.sh [-g] [VARIANT...]
 #
-# Shows that the tests notice a broken store. Each variant is a patch in patches/
-# that breaks the store and names a scenario in which that must be seen, and a
-# regular expression for how; "Test:" limits the KUnit suite. The torture module is built with a patched copy of
-# the store in it and runs in the scenario's kernel, the KUnit suite is built from
-# a patched tree. What stays green, or goes red otherwise, has failed; so has the
-# store as it is if it does not stay green in the same way; -g leaves that out, for a
-# caller who has seen it. TAP on the standard output.
+# Check that the tests detect a broken store. Each variant is a patch in patches/ that
+# breaks the store. Its header has a torture scenario, or "kunit", that must fail, and a
+# regular expression for the failure; "Test:" limits the KUnit suite. The torture module is
+# built with a patched copy of the store, the KUnit suite from a patched tree. A variant
+# fails if the test passes, or fails for another reason. The unmodified store must pass in
+# the same scenarios, which -g skips. Prints TAP.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -16,10 +15,10 @@
 . "$TOP/harness/torture/scenario.sh"
 
 here=$TOP/harness/busted
-# More than it takes until something is seen.
+# Longer than the tests need to detect any variant.
 set_seconds 20
 
-# header(variant, name): what the patch says of it
+# header(variant, name): a line of the header of the patch
 header()
 {
 	[[ $1 == control ]] || sed -n "s/^$2: //p; /^--- /q" "$here/patches/$1.patch"
@@ -47,7 +46,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 count=0 failed=0
 
-# result(status, description, remark)
+# result(status, description, remark): print a TAP line
 result()
 {
 	count=$((count + 1))
@@ -59,14 +58,14 @@ result()
 	fi
 }
 
-# break_it(variant, directory): apply the patch to the tree there, unless it is none
+# break_it(variant, directory): apply the patch to a tree; "control" has no patch
 break_it()
 {
 	[[ $1 == control ]] ||
 		patch -s -f -F0 -p1 --no-backup-if-mismatch -d "$2" -i "$here/patches/$1.patch" >"$work/patch" 2>&1
 }
 
-# judge(variant, scenario, status, seconds, output, log): what came of it
+# judge(variant, scenario, status, seconds, output, log): report the result of a run
 judge()
 {
 	local seen what="busted $1 ($2)"
@@ -87,7 +86,7 @@ judge()
 	fi
 }
 
-# torture(variant, scenario): in the VM, on a copy of the store
+# torture(variant, scenario): run the torture module with a copy of the store in the VM
 torture()
 {
 	local start=$SECONDS status=0 module log
@@ -108,8 +107,8 @@ torture()
 	judge "$1" "$2" "$status" $((SECONDS - start)) "$log.txt" "$log.console"
 }
 
-# kunit(variant): the KUnit suite. From another tree, but to the same place, so
-# that little is built; what changes there is changed back by the next build.
+# kunit(variant): run the KUnit suite. It is built from another tree into the same
+# directory, so that only changed files are rebuilt.
 kunit()
 {
 	local start=$SECONDS status=0 tree=$work/tree log=$BUILD/$LINE/logs/busted-$1-kunit.txt
@@ -123,7 +122,7 @@ kunit()
 	judge "$1" kunit "$status" $((SECONDS - start)) "$log" "$log"
 }
 
-# run(variant, scenario)
+# run(variant, scenario): run one variant
 run()
 {
 	if [[ $2 != kunit ]]; then
@@ -133,7 +132,7 @@ run()
 	fi
 }
 
-# Scenario by scenario, each with the store as it is before what is broken.
+# In each scenario, run the unmodified store before the variants.
 mapfile -t scenarios < <(for variant in "${variants[@]}"; do header "$variant" Scenario; done | sort -u)
 for scenario in "${scenarios[@]}"; do
 	[[ $scenario == kunit ]] || must_exist "$scenario"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The torture module as it is, but it begins with the initcalls of its own store,
- * which copy.h made callable. It has no exit: a store has none.
+ * The torture module with a private copy of the store. Before it starts, it runs the
+ * initcalls of the copy, which copy.h has renamed. A store cannot be removed, so the module
+ * has no exit function.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> [VARIANT=<name>] build.sh [FRAGMENT...] [MAKE-VARIABLE=VALUE...]
 #
-# Configures and builds the overlaid kernel of a line, its modules and its
-# livepatch selftests in build/<line>/obj, and installs what a VM needs of them
-# into build/<line>/install; a variant, whose further options the fragments are,
-# in build/<line>/<name>.
+# Configure and build the overlaid kernel of a line, its modules and its livepatch
+# selftests in build/<line>/obj, and install the files for the VM into
+# build/<line>/install. A variant has additional options, the fragments, and is built in
+# build/<line>/<name>.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"

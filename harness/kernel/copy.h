@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Included first when a source file of a store is compiled once more, beside the
- * kernel's own store. Public functions get the prefix COPY, nothing is exported, and
- * an initcall fn becomes a function COPY_fn that the user of the copy calls.
+ * Included first in the source files of a private copy of a store, for a kernel that has a
+ * store already. Public functions get the prefix COPY, nothing is exported, and an initcall
+ * fn becomes a function COPY_fn, which has to be called before the copy is used.
  */
 #ifndef _KLP_SHADOW_COPY_H
 #define _KLP_SHADOW_COPY_H
@@ -57,7 +57,7 @@
 #define core_initcall(fn)	COPY_INIT(fn)
 #define postcore_initcall(fn)	COPY_INIT(fn)
 #define subsys_initcall(fn)	COPY_INIT(fn)
-/* Files in debugfs, for example, which the kernel's own store has. */
+/* Files in debugfs, for example, already exist for the store of the kernel. */
 #define fs_initcall(fn)		COPY_NO_INIT(fn)
 #define device_initcall(fn)	COPY_NO_INIT(fn)
 #define late_initcall(fn)	COPY_NO_INIT(fn)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# How a kernel is configured and built. Source it after lib.sh, with LINE set;
-# whoever does sets src, obj and log, and defines kmake(arg...), the kernel's make.
+# Functions to configure and build a kernel. Source it after lib.sh, with LINE set. The
+# caller sets src, obj and log, and defines kmake(arg...), which runs the kernel's make.
 
-# fragments(base): the fragment <base>.config, and with it what only this line, or
-# what every later line, has besides, if there is such a file
+# fragments(base): names of <base>.config and, if it exists, of the additional fragment for
+# this line, <base>-$LINE.config, or else for lines after 6.1, <base>-later.config
 fragments()
 {
 	local f
@@ -18,16 +18,16 @@ fragments()
 	done
 }
 
-# unmet(file...): what its lines #CHECK#CONFIG_... say, options that are to follow
-# from others, but $obj/.config has not
+# unmet(file...): options that $obj/.config lacks of those in lines #CHECK#CONFIG_... of the
+# files. These options must be set by default or be selected by others.
 unmet()
 {
 	# shellcheck disable=SC2154  # obj is the caller's
 	sed -n 's/^#CHECK#\(CONFIG_[^[:space:]]*\).*/\1/p' "$@" | grep -vxFf "$obj/.config" | tr '\n' ' ' || :
 }
 
-# configure(what, fragment...): tinyconfig and the fragments make a .config, each
-# option of which it must have
+# configure(what, fragment...): make a .config of tinyconfig and the fragments, and check
+# that it has all options of the fragments
 configure()
 {
 	local what=$1 missing
@@ -35,7 +35,7 @@ configure()
 	shift
 	# shellcheck disable=SC2154  # obj, src and log are the caller's
 	mkdir -p "$obj"
-	# Of an option that stands there twice, the last counts.
+	# If fragments set an option more than once, the last one counts.
 	sed 's/[[:space:]]*#.*//' "$@" | grep . | tac | awk -F= '!seen[$1]++' | tac >"$obj/fragment"
 	if ! cmp -s "$obj/fragment" "$obj/fragment.done"; then
 		say "configuring $what"
@@ -56,7 +56,7 @@ configure()
 	cp "$obj/fragment" "$obj/fragment.done"
 }
 
-# progress(): a count of objects from the lines of kbuild; in place on a terminal
+# progress(): count objects in the output of kbuild; on a terminal, update one line
 progress()
 {
 	awk -v tty="$([[ -t 1 ]] && echo 1)" -v step=200 '
@@ -66,7 +66,7 @@ progress()
 		END { if (tty && n) printf "\r"; if (n) printf "   %d objects\n", n }'
 }
 
-# build(what, target...): run make, show the progress, keep the log
+# build(what, target...): run make with progress(), and log its output
 build()
 {
 	local what=$1
@@ -77,8 +77,7 @@ build()
 		die "building $what failed: $(grep -m 1 -E 'error:|Error |\*\*\*|ERROR' "$log"); see $log"
 }
 
-# install_for_vm(directory): the modules, and the selftests as an author gets them: by
-# the kernel's own make
+# install_for_vm(directory): install modules and selftests by the kernel's make
 install_for_vm()
 {
 	local to=$1
@@ -92,7 +91,7 @@ install_for_vm()
 			KHDR_INCLUDES="-isystem $obj/usr/include" \
 			INSTALL_PATH="$to/selftests" install
 	} >>"$log" 2>&1 || die "installing failed: $(grep -m 1 -E 'error:|Error |\*\*\*' "$log"); see $log"
-	# 7.3's selftests want a directory there, and do not look into it.
+	# The selftests of 7.3 check that a directory exists there, which may be empty.
 	rm -f "$to"/lib/modules/*/{build,source}
 	mkdir "$to"/lib/modules/"$(<"$obj/include/config/kernel.release")"/build
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# In the VM: the livepatches that klp-build made of livepatch-shadow-status.patch.
+# Job of the VM: test the livepatches that klp-build made of livepatch-shadow-status.patch.
 # shellcheck disable=SC2317  # functions are called by try and await
 
 cd /payload/selftests/livepatch || exit
@@ -12,7 +12,7 @@ cd /payload/selftests/livepatch || exit
 PATCH=livepatch_shadow_status
 NEXT=livepatch_shadow_status_next
 
-# load(livepatch): until every task is patched
+# load(livepatch): load it, and wait until its transition has completed
 load()
 {
 	insmod "/payload/${1//_/-}.ko" && await reads 0 "/sys/kernel/livepatch/$1/transition"
@@ -23,7 +23,7 @@ unload()
 	await gone "/sys/kernel/livepatch/$1" && await reads 0 "/sys/module/$1/refcnt" && rmmod "$1"
 }
 
-# says(pid, line, number): what its status says there, if anything
+# says(pid, line, number): the line of /proc/<pid>/status has this number, or does not exist
 says()
 {
 	local said
@@ -40,28 +40,28 @@ is_silent()
 begin_livepatches
 sleep 1000 &
 task=$!
-try "before, there is nothing" is_silent $task
+try "without a livepatch, status has no new lines" is_silent $task
 try "the livepatch loads" load $PATCH
 for i in 1 2 3; do
 	try "it counts ($i)" says $task StatusReads $i
 done
-try "another task has a count of its own" says $$ StatusReads 1
-try "none has gone" says $$ StatusReadsGone 0
+try "another task has a separate count" says $$ StatusReads 1
+try "no task has exited" says $$ StatusReadsGone 0
 
 try "the next one replaces it" load $NEXT
 try "the replaced one unloads" unload $PATCH
-try "the count has been handed on" says $task StatusReads 4
+try "the count is inherited" says $task StatusReads 4
 kill $task
 wait $task 2>/dev/null
-# It goes after a grace period.
-try "a task that goes takes its variable along" await says $$ StatusReadsGone 4
+# Tasks are freed after a grace period.
+try "the variable of a task that exits is freed" await says $$ StatusReadsGone 4
 
 echo 0 >/sys/kernel/livepatch/$NEXT/enabled
 try "it is disabled and unloads" unload $NEXT
-try "there is nothing again" is_silent $$
+try "status has no new lines again" is_silent $$
 try "it loads again" load $PATCH
-try "counts begin anew" says $$ StatusReads 1
-try "shared state begins anew" says $$ StatusReadsGone 0
+try "counts begin at 1 again" says $$ StatusReads 1
+try "shared state begins at 0 again" says $$ StatusReadsGone 0
 echo 0 >/sys/kernel/livepatch/$PATCH/enabled
 try "it unloads again" unload $PATCH
 finish

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: [KERNEL=<line>] klp-build.sh
 #
-# The kernel's own scripts/livepatch/klp-build makes a livepatch from a plain patch
-# of the overlaid kernel's source that uses our calls, and another one that can
-# replace it; the VM boots the kernel of 'make kernel' and loads them. Linux 7.3 unless
-# told; the kernel has klp-build from 6.19 on. Succeeds if the livepatches do what the
-# patch says, the kernel's log has nothing bad in it and nothing has leaked.
+# Test livepatches made by the kernel's scripts/livepatch/klp-build: build one from a patch
+# of the overlaid kernel that uses shadow variables, and another one that replaces it. The
+# VM boots the kernel of 'make kernel' and loads them. Linux 7.3 by default; klp-build
+# exists since 6.19. Succeeds if the tests of klp-build-job.sh do, without errors in the
+# kernel's log and without memory leaks.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -14,7 +14,7 @@
 export KERNEL=${KERNEL:-7.3}
 set_line
 set_dir
-# It builds in the source tree alone.
+# klp-build cannot build outside the source tree, so it gets a copy.
 src=$DIR/src-klp-build
 obj=$src
 log=$DIR/klp-build.log
@@ -28,7 +28,7 @@ kmake()
 	make -C "$src" "$@"
 }
 
-# livepatch(name, option...): what klp-build makes of the patch
+# livepatch(name, option...): run klp-build on the patch
 livepatch()
 {
 	(cd "$src" && scripts/livepatch/klp-build -T -o "$payload/$1.ko" "${@:2}") >>"$log" 2>&1 ||

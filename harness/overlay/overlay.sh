@@ -2,17 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: overlay.sh KERNEL-SOURCE-TREE
 #
-# Puts the slice onto a kernel source tree: our files under their paths, and
-# glue.patch in files of the kernel. Everything is prepared and checked beside
-# the tree first; a tree that does not qualify is not touched, and a copy that
-# fails half way is undone.
+# Add the shadow store to a kernel source tree: copy our files, and apply glue.patch to
+# files of the kernel. The result is prepared and checked in a temporary directory first. A
+# tree that does not match is not changed, and a copy that fails is undone.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 SLICE=(Documentation include kernel samples tools)
 GLUE=$TOP/harness/overlay/glue.patch
-# Stock files that ours replace, with the checksums they may have.
+# Files of the kernel that are replaced, with their possible checksums.
 SUPERSEDED=$TOP/harness/overlay/superseded.sha256
 
 tree=${1:-}
@@ -21,7 +20,7 @@ tree=${1:-}
 tree=$(cd "$tree" && pwd)
 command -v patch >/dev/null || die "the program 'patch' is missing: apt-get install patch"
 
-# --- Is it a kernel that the slice fits? ---
+# --- Check the tree ---
 
 if ! [[ -f $tree/Makefile && -f $tree/Kbuild && -f $tree/init/Kconfig ]] ||
    ! grep -q '^PATCHLEVEL = [0-9]' "$tree/Makefile"; then
@@ -36,7 +35,7 @@ if ((version > 7 || (version == 7 && patchlevel > 3))); then
 	echo "$PROG: note: Linux $version.$patchlevel is newer than 7.3, the newest line this is tested with" >&2
 fi
 
-# --- Prepare the result in a stage ---
+# --- Prepare the result in a temporary directory, the stage ---
 
 stage=$(mktemp -d)
 written=()
@@ -71,14 +70,14 @@ for f in "${glued[@]}"; do
 	cp -p "$tree/$f" "$stage/new/$f"
 done
 
-# glue(option...): the glue on the stage, fuzz 0
+# glue(option...): apply the glue to the stage, without fuzz
 glue()
 {
 	patch -f -F0 -p1 -r- --no-backup-if-mismatch -d "$stage/new" "$@" -i "$GLUE"
 }
 
 if glue --dry-run -R >/dev/null 2>&1; then
-	: # Overlaid before: ours may have changed since.
+	: # The tree has been overlaid before: only our files may have changed.
 elif out=$(glue --dry-run 2>&1); then
 	glue >/dev/null
 	(cd "$tree" && sha256sum --check --ignore-missing --quiet "$SUPERSEDED") >"$stage/sums" 2>&1 ||
@@ -92,7 +91,7 @@ for d in "${SLICE[@]}"; do
 	[[ ! -d $TOP/$d ]] || cp -rp "$TOP/$d" "$stage/new/"
 done
 
-# --- What differs is what is written ---
+# --- Write the files that differ ---
 
 mapfile -t changed < <(cd "$stage/new" && find . -type f -printf '%P\n' | sort |
 	while IFS= read -r f; do
@@ -103,7 +102,7 @@ if ((${#changed[@]} == 0)); then
 	exit 0
 fi
 
-# Root passes -w on mode bits that say no, and those are somebody's wish too.
+# For root, -w ignores the mode bits. These are respected, too.
 writable()
 {
 	[[ -w $1 && $(stat -c %A "$1") == *w* ]]
@@ -129,8 +128,8 @@ done
 for f in "${changed[@]}"; do
 	written+=("$f")
 	mkdir -p "$tree/${f%/*}"
-	# Beside the target and then over it: never a half-written file, and a
-	# hard link to it elsewhere keeps what it has.
+	# Write a temporary file and rename it, so that no file is incomplete, and hard
+	# links elsewhere are not changed.
 	cp "$stage/new/$f" "$tree/$f.overlay~"
 	mv -f "$tree/$f.overlay~" "$tree/$f"
 done

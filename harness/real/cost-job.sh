@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# In the VM: what a TCP segment costs without a livepatch, with one that has no
-# variables ("none"), with the kernel's own store ("stock") and with ours; for
-# numbers of sockets that all have a variable. CSV: sockets, store, and the
-# median of so many nanoseconds for each segment, in an order that goes round.
+# Job of the VM: measure the time of a TCP segment without a livepatch, with one without
+# variables ("none"), with the kernel's store ("stock") and with ours, for several numbers of
+# sockets, each with a variable. Prints CSV: sockets, store, and the median of nanoseconds
+# per segment. The order of the stores rotates from round to round.
 
 SIZES=(2000 20000 50000)
 ROUNDS=5
@@ -12,7 +12,7 @@ tool=/payload/selftests/livepatch/test_shadow_socks
 
 sysctl -q kernel.panic_on_warn=1
 
-# socks(command): its answer, which must be one of success
+# socks(command): run a command of test_shadow_socks, which must succeed; sets answer
 socks()
 {
 	echo "$1" >&"${SOCKS[1]}"
@@ -21,7 +21,7 @@ socks()
 	answer=${answer#ok }
 }
 
-# store(name): load the livepatch that has it, if any, and time it
+# store(name): load the livepatch with this store, if any, and measure
 store()
 {
 	local module='' patch
@@ -38,7 +38,7 @@ store()
 			sleep 0.1
 		done
 	fi
-	# All variables are attached, and caches are warm.
+	# Add all variables, and warm up the caches.
 	socks "echo 1"
 	socks "time $((SEGMENTS / 10))"
 	socks "time $SEGMENTS"

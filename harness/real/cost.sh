@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> cost.sh
 #
-# What a TCP segment costs with a variable for each socket: in our store, in the
-# kernel's own, and without any. In the VM, which may be emulated: the ratios are
-# what counts.
+# Measure the time of a TCP segment with a variable for each socket, in our store and in the
+# kernel's, and without variables. The VM may be emulated, so only ratios are meaningful.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"

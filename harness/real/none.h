@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Included before livepatch-shadow-socks.c: functions are patched, but there are no
- * variables. What livepatching costs by itself.
+ * Included before livepatch-shadow-socks.c, to patch functions without variables. This
+ * measures the cost of livepatching alone.
  */
 #ifndef _KLP_REAL_NONE_H
 #define _KLP_REAL_NONE_H

@@ -2,20 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> real.sh [-b] [TEST...]
 #
-# Livepatches of the kernel itself, samples/livepatch, on live objects under load:
-# tasks, sockets and the stations of mac80211, each in a VM of its own, on a kernel
-# that has them. TAP; succeeds if every test does, the kernel's log has nothing bad
-# in it and nothing has leaked, which many-socks alone does not look for.
+# Test the sample livepatches of kernel objects under load: tasks, sockets and stations of
+# mac80211, each in a separate VM. Prints TAP. Succeeds if all tests do, without errors in
+# the kernel's log and without memory leaks; many-socks does not check for leaks.
 #
-# With -b, the livepatches are broken by the patches in busted/, and each test must
-# fail by what its patch says.
+# With -b, the livepatches are broken by the patches in busted/, and each test must fail in
+# the way that the header of its patch describes.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-# Each with its arguments: connections, stations.
+# Tests with their arguments: number of connections or stations.
 declare -A arguments=([tasks]='' [socks]=2000 [many-socks]=20000 [stations]=4)
-# Where what makes allocations slow would make them too slow.
+# Boot parameters: kmemleak and SLUB debugging would make many-socks too slow.
 declare -A boot=([many-socks]='kmemleak=off slub_debug=-')
 PACKAGES=(hostapd iproute2 iputils-ping iw wpasupplicant)
 
@@ -39,7 +38,7 @@ set_dir
 "$TOP/harness/kernel/build.sh" "$TOP/harness/kernel/x86_64-real.config"
 "$TOP/harness/vm/rootfs.sh" real "${PACKAGES[@]}"
 
-# busted(test): its livepatches, broken, into $work/busted
+# busted(test): build broken livepatches into $work/busted
 busted()
 {
 	local dir=$BUILD/$LINE/src/samples/livepatch-busted log=$DIR/logs/busted-$1.build
@@ -50,7 +49,7 @@ busted()
 	patch -s -f -F0 -p1 -d "$dir" -i "$TOP/harness/real/busted/$1.patch" >"$log" 2>&1 ||
 		die "$1.patch does not apply, see $log"
 	mv "$dir"/samples/livepatch/livepatch-shadow-* "$dir/"
-	# As they are built where they come from, so that they find the kernel's headers.
+	# The Makefile of the samples, so that the livepatches find the kernel's headers.
 	cp "$TOP/samples/livepatch/Makefile.shadow" "$dir/Makefile"
 	make -C "$BUILD/$LINE/src" O="$DIR/obj" ARCH=x86_64 M="$dir" modules >>"$log" 2>&1 ||
 		die "building broken livepatches failed: $(grep -m 1 -E 'error:|ERROR|\*\*\*' "$log"); see $log"
@@ -58,7 +57,7 @@ busted()
 	rm -rf "$dir"
 }
 
-# verdict(test, status, log): 0 if it is as it should be
+# verdict(test, status, log): succeeds if the test did, or with -b failed as described
 verdict()
 {
 	local by

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Included before livepatch-shadow-socks.c, so that its variables are in a copy of
- * the kernel's own store: what is declared, by the calls that there were before.
+ * Included before livepatch-shadow-socks.c, to implement the typed API by the id-based API
+ * of a copy of the kernel's store.
  */
 #ifndef _KLP_REAL_STOCK_H
 #define _KLP_REAL_STOCK_H
@@ -38,7 +38,7 @@ void stock_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor);
 #define klp_shadow_var_free(obj, _name)					\
 	stock_shadow_free(obj, (_name).id, (_name).dtor)
 
-/* Nobody else frees what is left. */
+/* The kernel's store does not free variables when the livepatch is disabled. */
 #undef module_exit
 #define module_exit(exitfn)						\
 	void cleanup_module(void)					\

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> run.sh
 #
-# The harness on bad input: each case must end with a non-zero status and one
-# clear line, and must change nothing. TAP on the standard output.
+# Test the harness with bad input: each case must end with a non-zero status and a clear
+# message, and must not change anything. Prints TAP.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -15,7 +15,7 @@ work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 count=0 failed=0
 
-# result(status, description): a TAP line
+# result(status, description): print a TAP line
 result()
 {
 	count=$((count + 1))
@@ -28,7 +28,7 @@ result()
 	fi
 }
 
-# passes(description, command...)
+# passes(description, command...): the command succeeds
 passes()
 {
 	local what=$1 status=0
@@ -38,7 +38,7 @@ passes()
 	result "$status" "$what"
 }
 
-# refuses(description, regex, command...): fails, with a last line like regex
+# refuses(description, regex, command...): the command fails, and its last line matches
 refuses()
 {
 	local what=$1 regex=$2 status=1
@@ -54,7 +54,7 @@ refuses()
 
 overlay=$TOP/harness/overlay/overlay.sh
 
-# tree(): the part of a pristine kernel that an overlay looks at, in $work/tree
+# tree(): copy the files of an unmodified kernel that overlay.sh reads to $work/tree
 tree()
 {
 	local f
@@ -68,7 +68,7 @@ tree()
 	done
 }
 
-# sum(): names, modes and contents of that tree
+# sum(): checksum of names, modes and contents of that tree
 sum()
 {
 	(cd "$work/tree" && find . -printf '%p %M\n' | sort && find . -type f -print0 | sort -z |
@@ -80,7 +80,7 @@ unchanged()
 	[[ $(sum) == "$1" ]]
 }
 
-# untouched(description, regex, command...): refuses() and the tree is as before
+# untouched(description, regex, command...): refuses(), and the tree is not changed
 untouched()
 {
 	local before
@@ -105,7 +105,7 @@ untouched "overlay: differs at the glue" 'kernel/livepatch/Makefile differs wher
 
 tree
 echo '/* ours */' >>"$work/tree/kernel/livepatch/shadow.c"
-untouched "overlay: somebody's own shadow.c" "shadow.c is not the kernel's own" \
+untouched "overlay: a modified shadow.c" "shadow.c is not the kernel's own" \
 	"$overlay" "$work/tree"
 
 tree
@@ -118,7 +118,7 @@ before=$(sum)
 passes "overlay: the same again" "$overlay" "$work/tree"
 passes "overlay: the same again changes nothing" unchanged "$before"
 
-# All that the overlay changed is the glue's files and ours.
+# The overlay changes only files of the glue and our files.
 tree
 (cd "$work/tree" && find . -type f -exec sha256sum {} + | sort -k 2) >"$work/before"
 "$overlay" "$work/tree" >/dev/null
@@ -131,9 +131,9 @@ tree
 passes "overlay: changes its own files and the glue's, and no other" \
 	diff "$work/expected" "$work/changed"
 
-# --- A machine that lacks things ---
+# --- A machine without packages, or without permissions ---
 
-# A path without sudo, on which nobody is root and no package is installed.
+# A PATH on which the user is not root, sudo is missing, and no package is installed.
 mkdir "$work/bin"
 for program in bash basename cat dirname grep mktemp rm sed tail env; do
 	ln -s "$(command -v "$program")" "$work/bin/"
@@ -152,7 +152,7 @@ refuses "setup: packages cannot be had" 'could not be installed; is a package mi
 
 shadow=$TOP/Documentation/litmus-tests/livepatch-shadow
 
-# A copy of the harness, so that it has a build directory of its own.
+# A copy of the harness, which has a separate build directory.
 mkdir "$work/copy"
 cp -r "$TOP/harness" "$work/copy/"
 mkdir -p "$work/lists/partial"
@@ -177,14 +177,14 @@ refuses "check: no such check" "no check 'typos'" "$TOP/harness/check.sh" typos
 
 # --- Examples of the manual ---
 
-# page(first-line, line...): a page with one block of C code
+# page(first-line, line...): write a page with one block of C code
 page()
 {
 	printf '%s\n\n.. code-block:: c\n\n' "$1" >"$work/page.rst"
 	printf '\t%s\n' "${@:2}" >>"$work/page.rst"
 }
 
-# examples(): the verdict on that page, and the first that is said of it
+# examples(): check that page, and print the result and the first message
 examples()
 {
 	local status=0
@@ -199,7 +199,7 @@ passes "examples: a good one" examples
 page '.. example: bad in body' 'klp_shadow_free(sta, 1);'
 refuses "examples: a call that lacks an argument" 'page\.rst:5:.*too few arguments' examples
 page '.. example: bad in body' 'int *data = klp_shadow_var_get(sta, nothing);' 'if (data)' '	return 1;'
-refuses "examples: a name that nobody has declared" 'page\.rst:5:.*in expansion of macro .*klp_shadow_var_get' \
+refuses "examples: a name that is not declared" 'page\.rst:5:.*in expansion of macro .*klp_shadow_var_get' \
 	examples
 page 'No word about the frame.' 'return;'
 refuses "examples: no frame" 'page\.rst:3: C code that no' examples
@@ -210,7 +210,7 @@ refuses "examples: an earlier one that is not there" 'no example it before' exam
 
 # --- Litmus tests ---
 
-# litmus(file): the line with its verdict
+# litmus(file): print the TAP line of a litmus test
 litmus()
 {
 	"$TOP/harness/litmus.sh" "$1" | grep -vE '^(#|1\.\.[1-9])'
@@ -228,9 +228,9 @@ else
 	refuses "litmus: not a litmus test" 'not ok 1 .* herd7 says nothing' litmus "$work/bad.litmus"
 fi
 
-# --- Results that are not good ---
+# --- KUnit suites that fail ---
 
-# ktap(line...): a console with a suite of two tests, of which the lines tell
+# ktap(line...): write a console log of a suite of two tests, with these result lines
 ktap()
 {
 	printf '[    0.1] %s\r\n' 'KTAP version 1' '1..1' '    # Subtest: suite' '    1..2' "$@" \
@@ -285,15 +285,15 @@ refuses "torture: SECONDS is not a number" 'SECONDS=soon is not a number' "$tort
 refuses "busted: no such variant" "no variant 'sound'; there are: " "$TOP/harness/busted/busted.sh" sound
 mkdir "$work/obj"
 echo '# CONFIG_PREEMPT is not set' >"$work/obj/.config"
-# shellcheck disable=SC2016  # the other shell's
-refuses "torture: an option that a scenario needs is not there" \
+# shellcheck disable=SC2016  # expanded by another shell
+refuses "torture: the kernel lacks an option of a scenario" \
 	'NORMAL: the kernel in .*/obj lacks .*CONFIG_PREEMPT=y.*; put it into harness/kernel/' \
 	bash -c '. "$1/harness/lib.sh"; . "$1/harness/torture/scenario.sh"; obj=$2; must_have NORMAL' \
 	- "$TOP" "$work/obj"
 
-# --- A VM that goes wrong ---
+# --- VMs that fail ---
 
-# vm(description, regex, job, option...)
+# vm(description, regex, job, option...): refuses() on a job in the VM
 vm()
 {
 	refuses "vm: $1" "$2.*$BUILD" "$TOP/harness/vm/vm.sh" "${@:4}" "$TOP/harness/tests/jobs/$3.sh"

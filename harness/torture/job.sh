@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# In the VM: loads the torture module with the parameters that are on the kernel's
-# command line (shadow_torture.<name>=<value>), does what klp_meanwhile= says
-# there, waits for the module's verdict and removes it.
+# Job of the VM: load the torture module with the parameters on the kernel's command line
+# (shadow_torture.<name>=<value>), run the function of klp_meanwhile=<name> in parallel,
+# wait for the module's verdict, and remove the module.
 #
-# The module is the kernel's own, or else /payload/shadow_torture.ko, a copy that
-# has a store of its own and cannot be removed.
+# The module is that of the kernel, or /payload/shadow_torture.ko if it exists, which has a
+# private copy of the store and cannot be removed.
 
 read -ra words </proc/cmdline
 copy=/payload/shadow_torture.ko
 
-# meanwhile_hotplug(): take a processor away and bring it back
+# meanwhile_hotplug(): take a CPU offline and online
 meanwhile_hotplug()
 {
 	local times=0 online=/sys/devices/system/cpu/cpu1/online
@@ -19,11 +19,11 @@ meanwhile_hotplug()
 		echo 0 >$online && sleep 0.3 && echo 1 >$online && sleep 0.3 || exit 1
 		times=$((times + 1))
 	done
-	echo "cpu1 went and came back $times times"
+	echo "cpu1 was taken offline and online $times times"
 	((times))
 }
 
-# meanwhile_failslab(): let allocations fail in threads that must take it
+# meanwhile_failslab(): let allocations fail in threads of the module and in workers
 meanwhile_failslab()
 {
 	local comm name dir=/sys/kernel/debug/failslab
@@ -31,7 +31,7 @@ meanwhile_failslab()
 	echo N >$dir/ignore-gfp-wait
 	echo 0 >$dir/verbose
 	echo -1 >$dir/times
-	# Before anything fails: otherwise this script would.
+	# First, because otherwise allocations of this script would fail as well.
 	echo Y >$dir/task-filter
 	echo 20 >$dir/probability
 	while [[ ! -e /tmp/over ]]; do
@@ -46,13 +46,13 @@ meanwhile_failslab()
 	echo 0 >$dir/probability
 }
 
-# meanwhile_kcsan(): have it report what happens between our functions, those of a copy
-# of the store among them, and with the allocator's that free, and only that
+# meanwhile_kcsan(): limit reports to races of our functions, including a copy of the store,
+# and of functions of the allocator that free memory
 meanwhile_kcsan()
 {
 	local functions function file=/sys/kernel/debug/kcsan
 
-	# With the module's name, or a copy's are taken for those of the kernel's store.
+	# With the module's name, because a copy has functions of the same name as the kernel.
 	functions=$(awk '$2 ~ /[tT]/ && $3 ~ /^(klp_shadow|copy_shadow|torture|kfree|_*kmem_cache_free|slab_free)/ {
 		gsub(/[][]/, "", $4)
 		print ($4 ? $4 ":" : "") $3
@@ -81,7 +81,7 @@ done
 insmod "$module" "${parameters[@]}" || exit
 $meanwhile &
 other=$!
-# Nothing is started until the verdict comes: it might find no memory.
+# From here on no process is started, because memory may be exhausted.
 mkfifo /tmp/log
 dmesg --follow >/tmp/log &
 grep -q 'shadow_torture: \(SUCCESS\|FAILURE\)' /tmp/log || exit

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# What a scenario is. Source it after lib.sh.
+# Functions for torture scenarios. Source it after lib.sh.
 #
-# A scenario says, each on a line of its own and each if need be
+# A scenario is a file with these lines, all of which are optional:
 #
-#   kernel:      which of kernels/*.config goes on top of x86_64.config; by
-#                default none, it is the kernel of 'make kernel'
-#   line:        the oldest kernel line that has what is needed
-#   parameters:  of the module
+#   kernel:      fragment in kernels/ that is added to x86_64.config; by default, the
+#                kernel of 'make kernel' is used
+#   line:        oldest kernel line that supports the scenario
+#   parameters:  parameters of the module
 #   boot:        arguments of the kernel
-#   meanwhile:   what else goes on, a function in job.sh
-#   expect:      something that the module counts and that must have happened
-#   #CHECK#...   an option that the kernel's .config must have
+#   meanwhile:   function meanwhile_<name> of job.sh, which runs in parallel
+#   expect:      counter of the module that must not be 0 at the end
+#   #CHECK#...   option that the kernel's .config must have
 
 # shellcheck source=SCRIPTDIR/../kernel/kbuild.sh
 . "$TOP/harness/kernel/kbuild.sh"
@@ -19,7 +19,7 @@
 TORTURE=$TOP/harness/torture
 mapfile -t SCENARIOS < <(ls "$TORTURE/scenarios")
 
-# set_seconds(text): for how long each scenario is to run, checked
+# set_seconds(text): check and set the duration of each scenario
 set_seconds()
 {
 	seconds=$1
@@ -27,26 +27,26 @@ set_seconds()
 		die "SECONDS=$seconds is not a number of seconds: give one such as SECONDS=30"
 }
 
-# must_exist(scenario)
+# must_exist(scenario): exit if there is no such scenario
 must_exist()
 {
 	[[ $1 =~ ^[A-Z0-9_-]+$ && -f $TORTURE/scenarios/$1 ]] ||
 		die "no scenario '$1'; there are: ${SCENARIOS[*]}"
 }
 
-# field(scenario, name): what the scenario says of it
+# field(scenario, name): print the value of a line of the scenario
 field()
 {
 	sed -n "s/^$2:[[:space:]]*//p" "$TORTURE/scenarios/$1"
 }
 
-# later(line, line): whether the first one comes after the second
+# later(line, line): true if the first kernel line is newer than the second
 later()
 {
 	[[ $1 != "$2" && $(printf '%s\n' "$@" | sort -V | tail -n 1) == "$1" ]]
 }
 
-# must_have(scenario): the kernel in $obj has the options that it names
+# must_have(scenario): exit if the kernel in $obj lacks options of the scenario
 must_have()
 {
 	local missing fragment
@@ -58,8 +58,8 @@ must_have()
 		die "$1: the kernel in $obj lacks ${missing% }; put it into harness/${fragment:-kernel/x86_64.config}"
 }
 
-# kernel(scenario): set what the scenario runs on; built once, verified each time. A
-# caller who has just built one says so in KLP_BUILT, its directory.
+# kernel(scenario): set the variables of the kernel that the scenario needs, and build it if
+# this has not been done. KLP_BUILT is the directory of a kernel that is up to date.
 declare -A built
 [[ ! ${KLP_BUILT:-} ]] || built[$KLP_BUILT]=1
 kernel()
@@ -82,7 +82,7 @@ kernel()
 	must_have "$1"
 }
 
-# arguments(scenario, parameter...): for the kernel's command line
+# arguments(scenario, parameter...): print arguments for the kernel's command line
 arguments()
 {
 	local parameter meanwhile

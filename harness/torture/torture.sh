@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> torture.sh SECONDS SCENARIO...|all
 #
-# Tortures the store for so long in each scenario, a file in scenarios/: builds
-# the kernel that the scenario names, boots it, loads the torture module, and
-# looks at its verdict, the kernel's log and for leaks. One TAP line for each
-# scenario; succeeds if all do.
+# Run the torture test for SECONDS in each scenario, which is a file in scenarios/: build
+# and boot the kernel of the scenario, load the torture module, and check its verdict, the
+# kernel's log and memory leaks. Prints a TAP line for each scenario. Succeeds if all do.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -22,7 +21,7 @@ for scenario in "${scenarios[@]}"; do
 done
 set_line
 
-# happened(scenario, log): whether what it expects is among the module's counts
+# happened(scenario, log): true if the expected counter of the module is not 0
 happened()
 {
 	local expect

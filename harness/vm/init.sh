@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Init of the VM: mounts what a user land needs, unpacks the second disk (a tar
-# of modules, scripts and tests that the host made), and runs its "run". The
-# root file system is read-only; everything that changes lives in memory.
+# Init of the VM: mount file systems, unpack the second disk, which is a tar of modules,
+# scripts and tests, and run its script "run". The root file system is read-only; all other
+# data is in memory.
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
 

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: rootfs.sh [NAME PACKAGE...]
 #
-# Makes build/rootfs.ext2, the user land of the VM: a minimal Debian of this
-# machine's own suite, with init.sh as its init. With a name, another one that has
-# these packages besides, build/rootfs-NAME.ext2.
+# Make build/rootfs.ext2, the root file system of the VM: a minimal Debian of this
+# machine's suite, with init.sh as its init. With arguments, make build/rootfs-NAME.ext2,
+# which also has these packages.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-# kmod loads modules, procps has sysctl, which the kernel's selftests call.
+# kmod loads modules. procps has sysctl, which the kernel's selftests use.
 PACKAGES=mount,kmod,procps
 
 for package in "${@:2}"; do
@@ -31,8 +31,8 @@ mirror=$(mirror)
 [[ $mirror ]] || die "apt has no Debian mirror to make a user land from: check /etc/apt, then run 'apt-get update'"
 rm -f "$image"
 
-# mmdebstrap binds this machine's devices into the user land, where packages' scripts
-# run: /dev/null has come back without its write permission for others.
+# mmdebstrap bind-mounts devices of this machine while package scripts run, which has
+# removed the write permission of /dev/null for other users.
 null_mode=$(stat -c %a /dev/null)
 restore_null()
 {
@@ -40,7 +40,7 @@ restore_null()
 }
 trap restore_null EXIT
 
-# The console is slow and nobody reads documentation there.
+# Without documentation, because the image should be small.
 # shellcheck disable=SC2016  # mmdebstrap gives the hooks their $1
 SOURCE_DATE_EPOCH=0 mmdebstrap --variant=essential --include="$PACKAGES" \
 	--dpkgopt='path-exclude=/usr/share/doc/*' \

@@ -3,9 +3,10 @@
  * KUnit test of the shadow variable store: the guarantees G1 ... G13 of
  * Documentation/livepatch/shadow-vars.rst, the hash table and the lists of the ids.
  *
- * It reads the table and runs code between two allocations, which a module cannot.
- * It expects that no other code uses shadow variables meanwhile. Tests that need two
- * CPUs, NMIs, the log or livepatches are in tools/testing/selftests/livepatch.
+ * It is built in, because it reads the tables of the store, and inserts calls at a given
+ * allocation of the store. No other code may use shadow variables while it runs. Tests
+ * that need two CPUs, NMIs, the log or livepatches are in
+ * tools/testing/selftests/livepatch.
  */
 #include <kunit/test.h>
 #include <linux/align.h>
@@ -43,40 +44,43 @@
 #include "shadow_table.h"
 #include "shadow_type.h"
 
-/* Ids of these tests: the first three, and those from ID_MANY on. */
+/* Ids that the tests use: the first three, and ID_MANY and above. */
 #define ID		0x5d700000UL
 #define ID_OTHER	0x5d700001UL
 #define ID_MOVED	0x5d700002UL
 #define ID_MANY		0x5d710000UL
 
-/* Chains of the first table, and of the one that follows when it has FIRST_MAX entries. */
+/*
+ * Number of chains of the first table, entries it may have, and chains of the table that
+ * replaces it when there are more.
+ */
 #define FIRST		BIT(KLP_SHADOW_FIRST_BITS)
 #define FIRST_MAX	(2 * FIRST)
 #define GROWN		(8 * FIRST)
 
 #define HEADER		offsetof(struct klp_shadow, data)
 
-/* More than the first table is made for. */
+/* Number of variables that makes the table grow. */
 #define MANY		9000
 
-/* One of so many stays: few enough for the first table. */
+/* One of STAY variables is kept, few enough for the table to shrink again. */
 #define STAY		3
 
 static typeof(klp_shadow_alloc) * const add_fns[] = { klp_shadow_alloc, klp_shadow_get_or_alloc };
 static const gfp_t gfps[] = { GFP_KERNEL, GFP_ATOMIC };
 
-/* Parents, whose content does not matter. */
+/* Parents: only their addresses are used. */
 static char parents[MANY];
 
 /* === Content of the store === */
 
-/* Entries of all tables, and those of them that are aliases. */
+/* Number of entries in all tables, and of aliases among them. */
 struct census {
 	unsigned long entries;
 	unsigned long aliases;
 };
 
-/* The table behind the first one, or NULL. */
+/* The table that the first one leads to, or NULL. */
 static struct klp_shadow_table *larger_table(void)
 {
 	struct klp_shadow_table *table = rcu_dereference_check(klp_shadow_first.next,
@@ -181,7 +185,7 @@ static bool chains_become(unsigned long n)
 	return chains() == n;
 }
 
-/* What klp_shadow_first.next is without a larger table: lookups miss fast or not. */
+/* Without a larger table: NULL, or the first table itself while aliases exist. */
 static bool next_is_clear(void)
 {
 	return !rcu_access_pointer(klp_shadow_first.next);
@@ -194,14 +198,14 @@ static bool next_is_first(void)
 
 /* === Constructor, destructor and data === */
 
-/* Observations of the constructor and the destructor since calls_reset(). */
+/* What the constructor and the destructor observed since calls_reset(). */
 static struct {
 	unsigned int ctors;
 	unsigned int dtors;
 	unsigned int irqs_on;
-	unsigned int visible;	/* with the variable to be found */
-	unsigned int dirty;	/* data not zero */
-	unsigned long id;	/* of the variable that they look up */
+	unsigned int visible;	/* calls during which a lookup finds the variable */
+	unsigned int dirty;	/* constructor calls with data that is not zero */
+	unsigned long id;	/* id of that lookup */
 	size_t size;
 	void *obj;
 	void *data;
@@ -241,7 +245,7 @@ static void note_dtor(void *obj, void *shadow_data)
 	calls.dtors++;
 }
 
-/* Variable of the i-th parent whose data is i. */
+/* Add a variable to the i-th parent; its data is i. */
 static bool add_nth(unsigned int i, unsigned long id)
 {
 	gfp_t gfp_flags = irqs_disabled() ? GFP_ATOMIC : GFP_KERNEL;
@@ -261,7 +265,7 @@ static bool nth_is_there(unsigned int i, unsigned long id)
 	return data && *data == i;
 }
 
-/* How many of the first n there are. */
+/* Number of the first n parents that have their variable. */
 static unsigned int count_nth(unsigned int n, unsigned long id)
 {
 	unsigned int i, there = 0;
@@ -289,11 +293,11 @@ static struct {
 	struct task_struct *task;
 	unsigned int count;
 	unsigned int irqs_off;
-	gfp_t gfp;		/* flags that all of them had */
-	size_t size;		/* that they have; any if 0 */
-	unsigned int nth;	/* after which of them step_in() is called */
+	gfp_t gfp;		/* flags common to all */
+	size_t size;		/* only allocations of this size; 0: all */
+	unsigned int nth;	/* step_in() is called after this one */
 	void (*step_in)(void);
-	const void *ptr;	/* the nth, or the last one */
+	const void *ptr;	/* memory of the nth, or of the last if @nth is 0 */
 } watch;
 
 static void watch_kmalloc(void *unused, unsigned long call_site, const void *ptr, size_t bytes_req,
@@ -313,7 +317,7 @@ static void watch_kmalloc(void *unused, unsigned long call_site, const void *ptr
 	}
 }
 
-/* A variable of 16 bytes. The allocator itself may allocate other sizes. */
+/* Size allocated for a variable of 16 bytes: excludes allocations of the allocator. */
 #define WATCHED		(HEADER + 16)
 
 static void watch_begin(size_t size, unsigned int nth, void (*step_in)(void))
@@ -337,7 +341,7 @@ static unsigned int watch_end(void)
 
 /* === Events === */
 
-/* Tracepoints of a task, by name: their prototypes differ between kernel versions. */
+/* Tracepoints are found by name: their prototypes differ between kernel versions. */
 struct event {
 	const char *name;
 	struct tracepoint *tp;
@@ -401,7 +405,7 @@ static void events_register(struct kunit *test, struct event *events, unsigned i
 	}
 }
 
-/* The prototypes of probes are not those of their tracepoints. */
+/* Probes here do not have the prototypes of their tracepoints, which CFI rejects. */
 static void skip_with_cfi(struct kunit *test)
 {
 	if (IS_ENABLED(CONFIG_CFI_CLANG) || IS_ENABLED(CONFIG_CFI))
@@ -442,7 +446,7 @@ static void quiet_end(struct kunit *test, bool may_alloc)
 #ifdef CONFIG_KASAN_GENERIC
 #define CAN_SEE_FREED	true
 
-/* State of memory according to KASAN, without a report. */
+/* Read the state of memory in KASAN's shadow memory, which causes no report. */
 static bool is_freed(const void *data)
 {
 	return READ_ONCE(*(u8 *)kasan_mem_to_shadow(data));
@@ -456,7 +460,7 @@ static bool is_freed(const void *data)
 }
 #endif
 
-/* Wait until each has been seen freed. Its memory may be in use again after that. */
+/* Wait until each block was freed once; it may be allocated again by another user. */
 static bool all_become_freed(const void **data, unsigned int n)
 {
 	unsigned int ms, i, left = n;
@@ -527,7 +531,7 @@ static void g1_lookup_takes_no_lock_nor_memory(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, data);
 	watch_begin(0, 0, NULL);
-	/* Taken once more it would hang, or lockdep would say so. */
+	/* A lookup that took the lock would hang here, or lockdep would report it. */
 	spin_lock_irqsave(&klp_shadow_lock, flags);
 	found = klp_shadow_get(&parents[0], ID);
 	absent = klp_shadow_get(&parents[1], ID);
@@ -562,7 +566,7 @@ static const size_t sizes[] = {
 	4049, 4095, 4096, 8144, 65535, 200001,
 };
 
-/* Fill memory that the store is likely to allocate next. */
+/* Dirty the memory that the store will probably allocate next. */
 static void make_dirty(size_t size)
 {
 	void *block = kmalloc(HEADER + size, GFP_KERNEL);
@@ -588,7 +592,7 @@ static void g2_data_is_zeroed(struct kunit *test)
 				KUNIT_ASSERT_NOT_NULL(test, data);
 				KUNIT_EXPECT_NULL_MSG(test, memchr_inv(data, 0, sizes[i]),
 						      "size %zu", sizes[i]);
-				/* KASAN reports it if there is less. */
+				/* KASAN reports this if less was allocated. */
 				memset(data, 0xff, sizes[i]);
 				klp_shadow_free(&parents[0], ID, NULL);
 			}
@@ -708,7 +712,7 @@ static void rival_adds(void)
 					     NULL);
 }
 
-/* Another caller adds the pair between the lookup and the lock. */
+/* Another caller adds the pair after the first lookup, before the lock is taken. */
 static void g5_lost_race_gives_the_winners(struct kunit *test)
 {
 	const void *lost[ARRAY_SIZE(gfps)];
@@ -735,7 +739,7 @@ static void g5_lost_race_gives_the_winners(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, all_become_freed(lost, ARRAY_SIZE(lost)));
 }
 
-/* The same with another pair of the id: both are added. */
+/* Another caller adds a variable of another parent at that time: both are added. */
 static void g5_another_pair_is_no_rival(struct kunit *test)
 {
 	void *data;
@@ -769,7 +773,7 @@ static void g6_callers_flags_before_the_lock(struct kunit *test)
 			count = watch_end();
 			KUNIT_EXPECT_NOT_NULL(test, data);
 			KUNIT_EXPECT_EQ(test, count, 1U);
-			/* The lock is held with interrupts off. */
+			/* The lock is held with interrupts off: it was not held. */
 			KUNIT_EXPECT_EQ(test, watch.irqs_off, 0U);
 			KUNIT_EXPECT_EQ(test, (__force u32)(watch.gfp & (gfps[k] | __GFP_NOWARN)),
 					(__force u32)(gfps[k] | __GFP_NOWARN));
@@ -781,7 +785,7 @@ static void g6_callers_flags_before_the_lock(struct kunit *test)
 	}
 }
 
-/* The same for a move, whose alias is allocated. */
+/* A move allocates the alias, also before it takes the lock. */
 static void g6_move_allocates_before_the_lock(struct kunit *test)
 {
 	unsigned int k, count;
@@ -800,7 +804,7 @@ static void g6_move_allocates_before_the_lock(struct kunit *test)
 	}
 }
 
-/* Whether kfree_rcu() has got a removed variable: an offset, or a function of RCU. */
+/* After kfree_rcu() of a variable, rcu.func is an offset or a function of RCU. */
 static bool handed_to_rcu(const struct klp_shadow *shadow)
 {
 	unsigned long func = (unsigned long)READ_ONCE(shadow->rcu.func);
@@ -812,7 +816,7 @@ static bool handed_to_rcu(const struct klp_shadow *shadow)
 
 /*
  * Callers with interrupts off may hold a lock that the allocator, RCU, timers or
- * wake-ups take. Nothing of these is used, and the memory is freed nevertheless.
+ * wake-ups take, so the store uses none of them. The memory is freed later.
  */
 static void g6_quiet_while_interrupts_are_off(struct kunit *test)
 {
@@ -847,7 +851,7 @@ static void g6_quiet_while_interrupts_are_off(struct kunit *test)
 	}
 }
 
-/* A lost race and a failed constructor free memory that was never added. */
+/* The same if the memory was never added: after a lost race or a failed constructor. */
 static void g6_quiet_when_nothing_is_added(struct kunit *test)
 {
 	static const void *lost[200];
@@ -868,7 +872,7 @@ static void g6_quiet_when_nothing_is_added(struct kunit *test)
 	quiet_end(test, true);
 	KUNIT_EXPECT_EQ(test, calls.ctors, n);
 
-	/* One message: printk() may wake a thread up. */
+	/* Outside quiet_begin(): the error message may wake up a thread of printk(). */
 	calls.err = -EXDEV;
 	for (; i < ARRAY_SIZE(lost); i++) {
 		watch_begin(WATCHED, 1, NULL);
@@ -885,7 +889,7 @@ static void g6_quiet_when_nothing_is_added(struct kunit *test)
 #ifdef CONFIG_LOCKDEP
 static unsigned int locked;
 
-/* A prefix of the arguments of the tracepoint. */
+/* The tracepoint passes more arguments, which are ignored. */
 static void count_lock(void *unused, struct lockdep_map *lock)
 {
 	locked += current == quiet_task && in_task() && lock == &klp_shadow_lock.dep_map;
@@ -899,7 +903,7 @@ static void find_lock_acquire(struct tracepoint *tp, void *unused)
 		lock_acquire_tp = tp;
 }
 
-/* Most parents have no variable when they are freed: that takes no lock. */
+/* Most parents have no variable when they are freed, so this must not take the lock. */
 static void g6_looks_before_it_locks(struct kunit *test)
 {
 	struct klp_shadow_type type = { .name = "kunit", .id = ID, .size = 8, .dtor = note_dtor };
@@ -938,7 +942,7 @@ static void g6_looks_before_it_locks(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, free_locks, 0U);
 		KUNIT_EXPECT_EQ(test, type_locks, 0U);
 		KUNIT_EXPECT_EQ(test, move_locks, 0U);
-		/* Otherwise this shows nothing. */
+		/* The call that does free a variable shows that the probe works. */
 		KUNIT_EXPECT_EQ(test, locked, 1U);
 		KUNIT_EXPECT_EQ(test, calls.dtors, 1U);
 	}
@@ -950,7 +954,7 @@ static void g6_looks_before_it_locks(struct kunit *test)
 }
 #endif
 
-/* With a lock of the caller held; lockdep checks it. */
+/* All calls with a spinlock of the caller held; lockdep would report a wrong order. */
 static void g6_whole_life_under_a_lock(struct kunit *test)
 {
 	static DEFINE_SPINLOCK(lock);
@@ -1008,7 +1012,7 @@ static void g7_free_removes_one(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, memchr_inv(data, 0, 8));
 }
 
-/* Reads removed data: KASAN reports it if that was freed. */
+/* Readers use removed data until they leave RCU: KASAN reports it if freed earlier. */
 static void g7_memory_outlives_its_readers(struct kunit *test)
 {
 	unsigned int all, ms, intact, freed;
@@ -1067,7 +1071,7 @@ static void g8_free_all_takes_all_of_the_id(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, count_nth(100, ID_OTHER), 100U);
 
-	/* Some have been freed one by one before. */
+	/* Some were freed one by one before. */
 	KUNIT_ASSERT_EQ(test, add_many(100, ID), 100U);
 	for (i = 0; i < 100; i += 3)
 		klp_shadow_free(&parents[i], ID, NULL);
@@ -1094,7 +1098,7 @@ static void iter_end(struct klp_shadow_iter *iter)
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
 }
 
-/* The parent of the next variable, or NULL. */
+/* Step the iterator. Returns the parent of the next variable, or NULL. */
 static void *iter_next(struct klp_shadow_iter *iter, unsigned int budget)
 {
 	struct klp_shadow *shadow;
@@ -1109,7 +1113,7 @@ static void *iter_next(struct klp_shadow_iter *iter, unsigned int budget)
 	return obj;
 }
 
-/* free_all between two steps of another one, which has dropped the lock. */
+/* One free_all runs between two batches of another, which has dropped the lock. */
 static void g8_iterators_of_one_id(struct kunit *test)
 {
 	static struct klp_shadow_iter outer, inner;
@@ -1125,11 +1129,11 @@ static void g8_iterators_of_one_id(struct kunit *test)
 	second = iter_next(&outer, 1000);
 	KUNIT_EXPECT_NOT_NULL(test, second);
 	KUNIT_EXPECT_PTR_NE(test, second, first);
-	/* Past the position of the outer one. */
+	/* The inner iterator skips the list entry of the outer one. */
 	KUNIT_EXPECT_PTR_EQ(test, iter_next(&inner, 1000), second);
 	iter_end(&inner);
 
-	/* A variable added now is not visited by the outer one, but by a new free_all. */
+	/* Only a free_all that begins later visits a variable that is added now. */
 	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get_or_alloc(&parents[100], ID, 8, GFP_KERNEL, NULL,
 							    NULL));
 	calls_reset(ID, 8);
@@ -1144,7 +1148,7 @@ static void g8_iterators_of_one_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.dtors, 71U);
 }
 
-/* Another id of the same list as ID, of 256. */
+/* An id that shares one of the 256 hashed lists with ID. */
 static unsigned long sharing_id(void)
 {
 	unsigned long id = ID_MANY;
@@ -1164,19 +1168,19 @@ static void g8_ids_share_a_list(struct kunit *test)
 
 	iter.id = ID;
 	other.id = id;
-	/* Lists are also split by CPU. */
+	/* Stay on one CPU: lists are also split by CPU. */
 	migrate_disable();
 	n = add_many(100, ID);
 	m = add_many(100, id);
 	migrate_enable();
 	KUNIT_ASSERT_EQ(test, n, 100U);
 	KUNIT_ASSERT_EQ(test, m, 100U);
-	/* Otherwise this shows nothing. */
+	/* Make sure that the variables of both ids are in one list. */
 	a = klp_shadow_get(&parents[99], ID) - HEADER;
 	b = klp_shadow_get(&parents[0], id) - HEADER;
 	KUNIT_ASSERT_PTR_EQ(test, b->id_link.next, &a->id_link);
 
-	/* Two iterators in step visit the variables of their ids, each once. */
+	/* Two iterators at the same time, one per id, visit each variable once. */
 	n = 0;
 	m = 0;
 	for (i = 0; i < 100; i++) {
@@ -1190,7 +1194,7 @@ static void g8_ids_share_a_list(struct kunit *test)
 	iter_end(&iter);
 	iter_end(&other);
 
-	/* No section with the lock held visits more entries than a batch has. */
+	/* At most a batch of entries is visited per step, also those of the other id. */
 	for (i = 0; i < 3; i++) {
 		KUNIT_EXPECT_NULL(test, iter_next(&iter, KLP_SHADOW_BATCH));
 		KUNIT_EXPECT_LT(test, iter.slot, (unsigned int)KLP_SHADOW_SLOTS);
@@ -1317,14 +1321,14 @@ static void g9_impossible_sizes(struct kunit *test)
 	calls_reset(ID, 0);
 	before = entries();
 	for (j = 0; j < ARRAY_SIZE(add_fns); j++) {
-		/* The sum with the header wraps, to 0 or to a small block. */
+		/* The size with the header wraps to 0 or to a small number. */
 		for (i = 0; i <= 2 * HEADER; i++)
 			given += !!add_fns[j](&parents[0], ID, SIZE_MAX - i, GFP_KERNEL, note_ctor,
 					      NULL);
 		for (i = 0; i < ARRAY_SIZE(wild); i++)
 			given += !!add_fns[j](&parents[0], ID, wild[i], GFP_KERNEL, note_ctor,
 					      NULL);
-		/* Only the header makes it too large. */
+		/* Only with the header the size is too large. */
 		for (i = 1; i <= HEADER; i++)
 			given += !!add_fns[j](&parents[0], ID, KMALLOC_MAX_SIZE - HEADER + i,
 					      GFP_KERNEL, note_ctor, NULL);
@@ -1334,7 +1338,7 @@ static void g9_impossible_sizes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, entries(), before);
 	KUNIT_EXPECT_TRUE(test, nth_is_there(1, ID));
 
-	/* The largest size. In fragmented memory there is no such block. */
+	/* The largest size; fails if memory is fragmented. */
 	size = KMALLOC_MAX_SIZE - HEADER;
 	data = klp_shadow_alloc(&parents[0], ID, size, GFP_KERNEL, NULL, NULL);
 	KUNIT_EXPECT_PTR_EQ(test, klp_shadow_get(&parents[0], ID), data);
@@ -1347,8 +1351,8 @@ static void g9_impossible_sizes(struct kunit *test)
 /* === G10, alignment === */
 
 struct kit {
-	spinlock_t lock;	/* guards the list */
-	struct mutex mutex;	/* guards nothing */
+	spinlock_t lock;	/* guards @list */
+	struct mutex mutex;	/* guards nothing, as the test has one task */
 	struct list_head list;
 };
 
@@ -1369,7 +1373,7 @@ static void g10_aligned_like_the_49th_byte(struct kunit *test)
 	struct kit *kit;
 	unsigned int i;
 
-	/* As in the kernel's own store since 2017. */
+	/* The header has the size that it has had since 2017. */
 	if (IS_ENABLED(CONFIG_64BIT)) {
 		KUNIT_EXPECT_EQ(test, HEADER, 48UL);
 		KUNIT_EXPECT_EQ(test, offsetof(struct klp_shadow, rcu), 16UL);
@@ -1383,7 +1387,7 @@ static void g10_aligned_like_the_49th_byte(struct kunit *test)
 		KUNIT_ASSERT_NE(test, block, 0UL);
 		block -= HEADER;
 		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(block, ARCH_KMALLOC_MINALIGN));
-		/* kmalloc() aligns a power of two to its size. */
+		/* kmalloc() aligns a block whose size is a power of two to its size. */
 		if (is_power_of_2(HEADER + sizes[i]) && HEADER + sizes[i] <= PAGE_SIZE)
 			KUNIT_EXPECT_TRUE(test, IS_ALIGNED(block, HEADER + sizes[i]));
 	}
@@ -1402,7 +1406,7 @@ static void g10_aligned_like_the_49th_byte(struct kunit *test)
 
 #if defined(CONFIG_FAILSLAB) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 
-/* The variable behind a file in the debugfs directory of a kind of faults. */
+/* The kernel variable behind a debugfs file of a fault injection capability. */
 static void *fault_knob(const char *what, const char *name)
 {
 	struct dentry *dir = debugfs_lookup(what, NULL);
@@ -1415,7 +1419,7 @@ static void *fault_knob(const char *what, const char *name)
 	return knob;
 }
 
-/* Let the first allocations succeed, the nth fail. Returns whether it was reached. */
+/* The nth allocation of this task fails; fail_end() returns whether it was reached. */
 static bool *ignore_gfp, ignored_gfp;
 
 static void fail_begin(unsigned int nth)
@@ -1435,7 +1439,7 @@ static bool fail_end(void)
 	return !left;
 }
 
-/* One allocation after another fails, until none does: the store does not change. */
+/* Each allocation of a call fails in turn, and the store is unchanged each time. */
 static void g11_nth_allocation_fails(struct kunit *test)
 {
 	unsigned int i, k, nth, failures;
@@ -1464,7 +1468,7 @@ static void g11_nth_allocation_fails(struct kunit *test)
 				KUNIT_EXPECT_EQ(test, count_nth(50, ID_OTHER), 50U);
 				klp_shadow_free(&parents[0], ID, NULL);
 			}
-			/* The last time, none has failed. */
+			/* The last call made fewer than nth allocations. */
 			KUNIT_EXPECT_FALSE(test, failed);
 			KUNIT_EXPECT_NOT_NULL(test, data);
 			KUNIT_EXPECT_EQ(test, failures, 1U);
@@ -1472,7 +1476,10 @@ static void g11_nth_allocation_fails(struct kunit *test)
 	}
 }
 
-/* The alias cannot be allocated: the variable stays. An absent one needs none. */
+/*
+ * If the alias cannot be allocated, the variable keeps its parent. If the variable does
+ * not exist, no alias is allocated.
+ */
 static void g11_g13_move_fails(struct kunit *test)
 {
 	unsigned int k;
@@ -1500,7 +1507,7 @@ static void g11_g13_move_fails(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, next_is_clear());
 }
 
-/* One kind of faults, and its settings before. */
+/* A fault injection capability, and its settings before the test. */
 struct fault {
 	struct fault_attr *attr;
 	struct fault_attr old_attr;
@@ -1510,7 +1517,7 @@ struct fault {
 
 #define FAULTS	100000
 
-/* All fail from now on, except with __GFP_NOFAIL. */
+/* All allocations fail from now on, except those with __GFP_NOFAIL. */
 static void fault_begin(struct kunit *test, struct fault *fault, const char *what)
 {
 	unsigned long *probability = fault_knob(what, "probability");
@@ -1535,7 +1542,7 @@ static void fault_end(struct fault *fault)
 	fault->attr->verbose = fault->old_attr.verbose;
 }
 
-/* No memory for a larger table: chains get longer, and it is tried again. */
+/* Without memory for a larger table, chains get longer. The resize is retried. */
 static void g11_resize_fails(struct kunit *test)
 {
 	unsigned int added, failures, wait = 0;
@@ -1547,7 +1554,7 @@ static void g11_resize_fails(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, chains_become(FIRST));
 	KUNIT_ASSERT_EQ(test, add_many(FIRST_MAX, ID), (unsigned int)FIRST_MAX);
 
-	/* The table is larger than a slab object, and vmalloc() needs one. */
+	/* The table is larger than a slab object; vmalloc() needs a small one, and pages. */
 	fault_begin(test, &slab, "failslab");
 	fault_begin(test, &page, "fail_page_alloc");
 	for (added = FIRST_MAX; added < FIRST_MAX + 10; added++) {
@@ -1603,10 +1610,10 @@ static void hoard_drop(void)
 	}
 }
 
-/* A table is at most a quarter of the memory that is available. */
+/* A table takes at most a quarter of the memory that is available. */
 static void g11_resize_spares_memory(struct kunit *test)
 {
-	/* Enough for the table, but not four times. */
+	/* Pages of the new table; fewer than four times as many will be available. */
 	long table = 4 * GROWN * sizeof(struct hlist_nulls_head) / PAGE_SIZE, available;
 	struct page *page;
 	unsigned long n;
@@ -1627,7 +1634,7 @@ static void g11_resize_spares_memory(struct kunit *test)
 		cond_resched();
 	}
 	available = si_mem_available();
-	/* Otherwise this shows nothing. */
+	/* The memory would suffice for the table itself, so only the limit refuses it. */
 	if (available <= 2 * table || available > 4 * table)
 		kunit_skip(test, "%ld pages are available", available);
 	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_alloc((void *)(8 * n), ID, 0, GFP_KERNEL, NULL,
@@ -1640,7 +1647,7 @@ static void g11_resize_spares_memory(struct kunit *test)
 
 /* === G13, aliases === */
 
-/* The entry of the variable with this data. */
+/* The table entry of the variable with this data: the variable itself, or its alias. */
 static struct klp_shadow *entry_of(void *data)
 {
 	struct klp_shadow *entry;
@@ -1658,7 +1665,7 @@ static bool move(unsigned int from, unsigned int to)
 	return !klp_shadow_move(&parents[from], &parents[to], ID, GFP_KERNEL);
 }
 
-/* Only while a variable has been moved, misses take the slow path. */
+/* A lookup that finds nothing takes the slow path only while there are aliases. */
 static void g13_aliases_set_next(struct kunit *test)
 {
 	const void *old[4];
@@ -1671,7 +1678,7 @@ static void g13_aliases_set_next(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, data);
 		KUNIT_EXPECT_TRUE(test, next_is_clear());
 
-		/* On, on again, and back. */
+		/* From parent 0 to 1, to 2, and back to 0. */
 		KUNIT_ASSERT_TRUE(test, move(0, 1));
 		KUNIT_EXPECT_TRUE(test, next_is_first());
 		KUNIT_EXPECT_PTR_EQ(test, klp_shadow_get(&parents[1], ID), data);
@@ -1687,7 +1694,7 @@ static void g13_aliases_set_next(struct kunit *test)
 		KUNIT_EXPECT_PTR_EQ(test, klp_shadow_get(&parents[0], ID), data);
 		KUNIT_EXPECT_NULL(test, klp_shadow_get(&parents[1], ID));
 		KUNIT_EXPECT_NULL(test, klp_shadow_get(&parents[2], ID));
-		/* Another variable takes its first place, and its second one. */
+		/* A parent that it has left may get a variable, which a move does not replace. */
 		KUNIT_EXPECT_TRUE(test, add_nth(1, ID));
 		KUNIT_EXPECT_FALSE(test, move(0, 1));
 		KUNIT_EXPECT_PTR_EQ(test, klp_shadow_get(&parents[0], ID), data);
@@ -1724,7 +1731,7 @@ static unsigned int count_moved(unsigned int from, void **data)
 	return there;
 }
 
-/* Aliases in a larger table, and when it comes and goes. */
+/* Aliases survive growing and shrinking, and can be moved in the larger table. */
 static void g13_aliases_with_a_larger_table(struct kunit *test)
 {
 	static void *data[MOVED];
@@ -1761,7 +1768,7 @@ static void g13_aliases_with_a_larger_table(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, next_is_clear());
 	KUNIT_EXPECT_EQ(test, entries(), 0UL);
 
-	/* The last alias goes while there is a larger table. */
+	/* The last alias is removed while there is a larger table. */
 	KUNIT_ASSERT_TRUE(test, add_nth(0, ID));
 	KUNIT_ASSERT_TRUE(test, move(0, 1));
 	KUNIT_ASSERT_EQ(test, add_many(MANY, ID_OTHER), (unsigned int)MANY);
@@ -1775,7 +1782,7 @@ static void g13_aliases_with_a_larger_table(struct kunit *test)
 
 /* === The table === */
 
-/* A table without entries, with counters in place of chains. */
+/* A table whose chain heads are used as counters. */
 static struct klp_shadow_table *empty_table(struct kunit *test, unsigned int bits)
 {
 	struct klp_shadow_table *table;
@@ -1793,7 +1800,7 @@ static unsigned long chain_of(struct klp_shadow_table *table, unsigned long pare
 	return klp_shadow_chain(table, (void *)parent, id) - table->chains;
 }
 
-/* Parents that share a chain: each is found, whichever others are removed. */
+/* Parents share a chain: each is found, in whatever order others are removed. */
 static void table_collisions(struct kunit *test)
 {
 	unsigned long mine[40], parent;
@@ -1811,7 +1818,7 @@ static void table_collisions(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, data);
 		*data = mine[i];
 	}
-	/* First, last and in the middle, in steps of 7 through 40. */
+	/* Steps of 7 modulo 40 remove the first, the last and those in the middle. */
 	for (k = 0; k <= ARRAY_SIZE(mine); k++) {
 		for (i = 0; i < ARRAY_SIZE(mine); i++) {
 			unsigned long *data = klp_shadow_get((void *)mine[i], ID);
@@ -1828,8 +1835,9 @@ typedef void (*nth_fn)(unsigned long n, unsigned long arg, unsigned long *parent
 		       unsigned long *id);
 
 /*
- * Add as many entries as there are chains, to counters. Returns the longest chain,
- * and 100 times the average number of probes of a lookup that succeeds.
+ * Count in @counters how as many entries as there are chains spread over @table. Returns
+ * the longest chain, and in @probes 100 times the average number of entries that a
+ * successful lookup visits.
  */
 static unsigned int longest(struct klp_shadow_table *counters, struct klp_shadow_table *table,
 			    nth_fn nth, unsigned long arg, unsigned long *probes)
@@ -1883,7 +1891,7 @@ static void nth_in_large_slabs(unsigned long n, unsigned long size, unsigned lon
 	*parent = 0xffff888000000000UL + n / in_slab * slab + n % in_slab * size;
 }
 
-/* Ids of bugs, a few on each object of slabs. */
+/* Objects in slabs with 8 ids each, which are derived from numbers of bugs. */
 static void nth_of_bugs(unsigned long n, unsigned long size, unsigned long *parent,
 			unsigned long *id)
 {
@@ -1897,7 +1905,7 @@ static void nth_at_stride(unsigned long n, unsigned long stride, unsigned long *
 	*parent = 0xffff888000000000UL + n * stride;
 }
 
-/* Regular distances do not make long chains in the first table. */
+/* Parents and ids at regular distances do not make long chains in the first table. */
 static void table_first_spreads_strides(struct kunit *test)
 {
 	struct klp_shadow_table *first = &klp_shadow_first;
@@ -1918,7 +1926,7 @@ static void table_first_spreads_strides(struct kunit *test)
 	}
 }
 
-/* In a large table neither, whatever the salt: as with random numbers, 1.5 probes. */
+/* The same in a large table with any salt: 1.5 probes, as with random numbers. */
 static void table_large_spreads_strides(struct kunit *test)
 {
 	static const unsigned long sizes[] = { 192, 576, 1152, 2304 };
@@ -1942,9 +1950,9 @@ static void table_large_spreads_strides(struct kunit *test)
 }
 
 /*
- * The first table is made for FIRST_MAX entries. The next one has at least two
- * chains for each, and is left when it has less than half of FIRST_MAX. The count is
- * right, also after all the tests before this one.
+ * The table grows beyond FIRST_MAX entries, to at least two chains per entry, and
+ * shrinks below half of FIRST_MAX entries. As the limits are exact, this also shows that
+ * the tests before have not disturbed the number of entries.
  */
 static void table_capacity(struct kunit *test)
 {
@@ -1980,7 +1988,7 @@ static void table_grows_and_shrinks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, entries(), (unsigned long)MANY);
 	KUNIT_EXPECT_EQ(test, count_nth(MANY, ID_OTHER), 0U);
 
-	/* In part, in any order. */
+	/* Freeing some of the variables makes the table shrink. */
 	for (i = 0; i < MANY; i++) {
 		if (i % STAY)
 			klp_shadow_free(&parents[i], ID, NULL);
@@ -2008,7 +2016,7 @@ static void table_grows_twice(struct kunit *test)
 	for (n = 0; n <= GROWN; n++) {
 		if (!klp_shadow_alloc((void *)(8 * n), ID, 0, GFP_KERNEL, NULL, NULL))
 			break;
-		/* The first resize ends in between. */
+		/* Wait for the first resize. */
 		if (n == FIRST_MAX)
 			KUNIT_EXPECT_TRUE(test, chains_become(GROWN));
 		if (!(n % 1024))
@@ -2022,7 +2030,7 @@ static void table_grows_twice(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, next_is_clear() == false && first_is_reset());
 	for (n = GROWN; n > GROWN / 8; n--)
 		klp_shadow_free((void *)(8 * n), ID, NULL);
-	/* Less than a sixteenth of the chains: two to four times as many are left. */
+	/* Fewer entries than a sixteenth of the chains: it gets two to four chains each. */
 	KUNIT_EXPECT_TRUE(test, chains_become(GROWN / 2));
 	for (n = 0, found = 0; n <= GROWN; n++)
 		found += !!klp_shadow_get((void *)(8 * n), ID);
@@ -2031,8 +2039,7 @@ static void table_grows_twice(struct kunit *test)
 
 static bool reader_reads, reader_stops;
 
-/* A reader that stays in its read-side section for up to ten seconds. */
-
+/* A reader that stays in its RCU read-side critical section for up to ten seconds. */
 static int slow_reader(void *unused)
 {
 	unsigned int ms;
@@ -2049,7 +2056,10 @@ static int slow_reader(void *unused)
 	return 0;
 }
 
-/* No second resize before the grace period of the first one: chains stay short. */
+/*
+ * A grace period that does not end delays the next resize. The table has enough chains to
+ * keep them short until then.
+ */
 static void table_grace_period_is_slow(struct kunit *test)
 {
 	unsigned int cpu = raw_smp_processor_id() ? 0 : 1, length, before;
@@ -2062,7 +2072,7 @@ static void table_grace_period_is_slow(struct kunit *test)
 	for (n = 0; n < FIRST_MAX; n++)
 		KUNIT_ASSERT_NOT_NULL(test, klp_shadow_alloc((void *)(192 * n), ID, 0, GFP_KERNEL,
 							     NULL, NULL));
-	/* It begins before the resize, which waits for it at the end. */
+	/* The reader begins before the resize, which waits for it at its end. */
 	reader_stops = false;
 	reader_reads = false;
 	reader = kthread_create(slow_reader, NULL, "slow_reader");
@@ -2088,14 +2098,14 @@ static void table_grace_period_is_slow(struct kunit *test)
 		   during ? "during" : "after");
 }
 
-/* Results of lookups between two steps of a resize. */
+/* Results of lookups while a resize moves the entries. */
 static struct {
 	unsigned int looks;
 	unsigned int missed;
 	unsigned int ghosts;
 } moving;
 
-/* Variables that are moved meanwhile, and their places. */
+/* Variables that move from parent to parent during the resize. */
 #define NOMADS	32
 
 static void *nomads[NOMADS];
@@ -2134,10 +2144,13 @@ static void nomads_look(bool move_on)
 	}
 }
 
-/* So many sweeps over all variables are enough for each resize. */
+/* Number of sweeps over all variables during a resize that are sufficient. */
 #define LOOKS	100
 
-/* Every @step-th variable exists all the time, others are added and removed. */
+/*
+ * Look variables up until the table has @want chains. Every @step-th variable always
+ * exists; others are removed and added again.
+ */
 static void look_until(unsigned long want, unsigned int step)
 {
 	unsigned int churn = 1, i, wait = 0, looks = moving.looks;
@@ -2148,11 +2161,11 @@ static void look_until(unsigned long want, unsigned int step)
 			chains_become(want);
 			return;
 		}
-		/* Let the work run, and go on when the timer expires. */
+		/* Let the resize run until the timer expires. */
 		usleep_range(10, 20);
 		during = false;
 		for (i = 0; i < MANY; i += step) {
-			/* With two CPUs, the resize may begin and end meanwhile. */
+			/* With two CPUs, the resize may begin and end during a sweep. */
 			if (i % 512 < step)
 				during |= !chains();
 			moving.missed += !nth_is_there(i, ID);
@@ -2162,7 +2175,7 @@ static void look_until(unsigned long want, unsigned int step)
 		nomads_look(during);
 		if (!during)
 			continue;
-		/* Moved to the other table already, or not. */
+		/* Remove and add variables, whether already moved to the new table or not. */
 		for (i = 0; i < 20; i++, churn = (churn + 7 * step) % MANY) {
 			bool there = nth_is_there(churn, ID);
 
@@ -2187,9 +2200,9 @@ static void table_lookups_during_moves(struct kunit *test)
 	memset(&moving, 0, sizeof(moving));
 	KUNIT_ASSERT_TRUE(test, nomads_add());
 	for (round = 0; round < 20 && moving.looks < 10; round++) {
-		/* Preempts the work when that reschedules. */
+		/* This task preempts the resize whenever that reschedules. */
 		sched_set_fifo(current);
-		/* Another CPU cannot end the resize before this one looks. */
+		/* The resize is queued by an interrupt: it begins when all have been added. */
 		local_irq_save(flags);
 		added = add_many(MANY, ID);
 		local_irq_restore(flags);
@@ -2215,12 +2228,12 @@ static void table_lookups_during_moves(struct kunit *test)
 	nomads_look(false);
 	KUNIT_EXPECT_EQ(test, moving.missed, 0U);
 	KUNIT_EXPECT_EQ(test, moving.ghosts, 0U);
-	/* Otherwise it has shown nothing. */
+	/* At least one sweep ran during a resize. */
 	KUNIT_EXPECT_GT(test, moving.looks, 0U);
 	kunit_info(test, "%u looks in %u rounds\n", moving.looks, round);
 }
 
-/* === The suite === */
+/* === Test suite === */
 
 static struct kunit_case klp_shadow_cases[] = {
 	KUNIT_CASE(g1_finds_what_there_is),
@@ -2278,7 +2291,7 @@ static void klp_shadow_suite_exit(struct kunit_suite *suite)
 	tracepoint_synchronize_unregister();
 }
 
-/* Remove what a test has left, also one that failed: the next one begins empty. */
+/* Remove the variables that a test has left, in case it failed. */
 static void klp_shadow_case_exit(struct kunit *test)
 {
 	unsigned int i;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * KUnit test of lifetimes and conversion against a model: random sequences of what the
- * livepatch core, livepatches and modules do, with a fixed seed. After each step every
- * lookup must return what the model says, and in the end each variable has been destroyed
- * once and released once. A sequence that fails is printed, step by step, so that it can
- * become a case of shadow_type_kunit.c.
+ * KUnit test of lifetimes and conversion against a model: random sequences of the calls
+ * that the livepatch core, livepatches and modules make, with fixed seeds. After each step
+ * every lookup must return what the model predicts. In the end each variable must have
+ * been destroyed once and released once. The steps of a sequence that fails are printed,
+ * to be added as a case to shadow_type_kunit.c.
  */
 #include <kunit/test.h>
 #include <linux/errno.h>
@@ -26,7 +26,10 @@
 #define MAX_TYPES	3
 #define SERIALS		1024
 
-/* V2 converts from V1, V3 from both, S2 from S1. W has another kernel object as parent. */
+/*
+ * Ids. V2 is converted from V1, V3 from V1 and V2, and S2 from S1, which are shared state.
+ * The parents of V1, V2 and V3 are objects of a module, those of W of the kernel.
+ */
 enum { V1, V2, V3, W, S1, S2, IDS };
 
 #define ID(i)		(0x5d810000UL + (i))
@@ -61,7 +64,7 @@ static void release(void *obj, void *shadow_data)
 	ledger[data->serial % SERIALS].releases++;
 }
 
-/* One destructor for each id, so that one called for another is noticed. */
+/* One destructor for each id, to detect that a wrong one is called. */
 #define DTOR(i)								\
 static void dtor_##i(void *obj, void *shadow_data)			\
 {									\
@@ -136,7 +139,7 @@ static struct module mods[PATCHES] = {
 
 static struct module mod_owner = { .name = "own_er" };
 
-/* The last one conflicts with all that have V1, V2 or V3. */
+/* The last livepatch has another parent module: it conflicts with V1, V2 and V3 of others. */
 static struct klp_shadow_type types[PATCHES][MAX_TYPES] = {
 	{ TYPE_V1 },
 	{ TYPE_V1, TYPE_W, TYPE_S1 },
@@ -153,7 +156,7 @@ static const unsigned int nr_types[PATCHES] = { 1, 3, 2, 2, 3, 2, 1 };
 
 struct model_patch {
 	bool listed, registered, replace, leaving, forced, before, after, settled;
-	unsigned int order;	/* of registering */
+	unsigned int order;	/* patches are registered in this order */
 	unsigned int hidden[SERIALS], hidden_id[SERIALS], nr_hidden;
 };
 
@@ -162,7 +165,7 @@ static struct {
 	unsigned int serial[IDS][PARENTS];	/* 0: no variable */
 	unsigned int dtors[SERIALS];
 	unsigned int order;
-	int transition;		/* patch that changes, or -1 */
+	int transition;		/* patch that is being enabled or disabled, or -1 */
 	bool patching, replace;
 } m;
 
@@ -194,13 +197,13 @@ static bool has(unsigned int p, unsigned int id)
 	return false;
 }
 
-/* Whether it has V1 or what is converted from it; the last one has another module's. */
+/* Whether @p has types whose parents belong to a module. */
 static bool has_parents(unsigned int p)
 {
 	return has(p, V1) || has(p, V2) || has(p, V3);
 }
 
-/* Whether variables of @q are converted when @p has replaced it. */
+/* Whether variables of @other are converted to @id when @p has replaced @q. */
 static bool succeeds(unsigned int p, unsigned int id, unsigned int q, unsigned int other)
 {
 	struct model_patch *new = &m.patch[p], *old = &m.patch[q];
@@ -209,7 +212,7 @@ static bool succeeds(unsigned int p, unsigned int id, unsigned int q, unsigned i
 	       new->registered && old->registered && !new->forced && !old->forced;
 }
 
-/* Whether variables of id @other, of @q, may be on the parents of those of @id, of @p. */
+/* Whether parents may have variables of @id, of @p, and others of @other, of @q. */
 static bool linked(unsigned int p, unsigned int id, unsigned int q, unsigned int other)
 {
 	return succeeds(p, id, q, other) || succeeds(q, other, p, id);
@@ -263,7 +266,7 @@ static void all_gone(unsigned int id)
 	}
 }
 
-/* Patches in the order of registering. */
+/* The patch that was registered as the @order-th one, or -1. */
 static int patch_in_order(unsigned int order)
 {
 	unsigned int p;
@@ -319,7 +322,10 @@ static void finish(unsigned int p)
 
 static unsigned int finish_order;
 
-/* One at a time, because shared state may be created: its serial is predicted. */
+/*
+ * One patch at a time: if shared state is created then, the caller updates next_serial,
+ * by which the model predicts the serial number of new data.
+ */
 static bool finish_next(void)
 {
 	int p;
@@ -381,7 +387,10 @@ static void step_unregister(unsigned int p, bool forced)
 	patch->after = forced;
 }
 
-/* Before the store: the model needs the serials that the store will use. */
+/*
+ * Called before the store does the same: the model counts the serial numbers that the
+ * constructors will assign, then resets next_serial for them.
+ */
 static void finish_all(void)
 {
 	unsigned int serial = next_serial;
@@ -549,7 +558,7 @@ static void step_owner_going(void)
 		patch = &m.patch[p];
 		if (!patch->listed)
 			continue;
-		/* "other" is never the parents' module. */
+		/* The parents of patch 6 belong to the module "other", which stays. */
 		for (t = 0; patch->registered && p != 6 && t < nr_types[p]; t++) {
 			if (id_of(p, t) <= V3)
 				all_gone(id_of(p, t));
@@ -641,7 +650,7 @@ static void step_move(unsigned int p, unsigned int t, unsigned int from, unsigne
 		if (linked_err != -ENOENT && (!err || err == -ENOENT))
 			err = linked_err;
 	}
-	/* Two errors: which one is returned depends on the order. */
+	/* If several ids fail, the store may return the error of any of them. */
 	wrong += !actual != !err || (actual == -ENOENT) != (err == -ENOENT);
 }
 
@@ -652,7 +661,7 @@ static unsigned int serial_of(void *shadow_data)
 	return data ? data->serial : 0;
 }
 
-/* Whether the store is as the model says. */
+/* Compare all lookups and the calls of destructors with the model. */
 static bool as_modelled(void)
 {
 	unsigned int id, parent, p, t;
@@ -738,7 +747,7 @@ static void step(struct rnd_state *rnd)
 	}
 }
 
-/* All livepatches go, and their modules. */
+/* Disable all livepatches and remove their modules. */
 static void end(void)
 {
 	unsigned int p;
@@ -747,7 +756,7 @@ static void end(void)
 	for (p = 0; p < PATCHES; p++) {
 		step_disable(p);
 		step_complete(false, false);
-		/* A forced one for ever; but the next sequence begins with nothing. */
+		/* The store keeps a forced patch until it is unregistered without force. */
 		step_unregister(p, false);
 	}
 	step_flush();

@@ -67,7 +67,7 @@
 
 #define KLP_SHADOW_FIRST_CHAINS	BIT(KLP_SHADOW_FIRST_BITS)
 
-/* Above 4096 variables, which the kernel's own table was made for. */
+/* The first table is used for up to two entries per chain on average. */
 #define KLP_SHADOW_FIRST_MAX	(2 * KLP_SHADOW_FIRST_CHAINS)
 
 /* The largest table has 1 GiB; kvmalloc() supports less than 2 GiB. */
@@ -506,7 +506,7 @@ static void klp_shadow_resize(struct work_struct *work)
 
 static void klp_shadow_resize_irq_fn(struct irq_work *work)
 {
-	/* First: code that queues work may be patched and come here again. */
+	/* Before queueing: a livepatch may patch the workqueue code and add variables there. */
 	WRITE_ONCE(klp_shadow_state.resize, KLP_SHADOW_RUNNING);
 	queue_delayed_work(klp_shadow_wq, &klp_shadow_resize_work, 0);
 }
@@ -514,8 +514,8 @@ static void klp_shadow_resize_irq_fn(struct irq_work *work)
 static struct irq_work klp_shadow_resize_irq = IRQ_WORK_INIT(klp_shadow_resize_irq_fn);
 
 /*
- * Callers have dropped klp_shadow_lock, and may hold locks that queueing work takes, a
- * run queue's for example: an interrupt queues it. (G6)
+ * Callers have dropped klp_shadow_lock, but may hold locks that queueing work takes, such
+ * as that of a run queue. Therefore an interrupt queues the work. (G6)
  */
 void klp_shadow_table_queue_resize(void)
 {

@@ -13,7 +13,7 @@
 
 #include "shadow.h"
 
-/* The first table is as large as the one that Linux has had since 2017. */
+/* The first table has the size that the kernel's table has had since 2017. */
 #ifndef KLP_SHADOW_FIRST_BITS
 #define KLP_SHADOW_FIRST_BITS	12
 #endif
@@ -24,7 +24,7 @@
  *		its entries move to; otherwise NULL. Under RCU, written with
  *		klp_shadow_lock held
  * @bits:	binary logarithm of the number of chains; constant
- * @salt:	added to what is hashed; constant
+ * @salt:	added to the hashed value; constant
  * @chains:	read under RCU, written with klp_shadow_lock held
  */
 struct klp_shadow_table {
@@ -43,7 +43,7 @@ extern struct klp_shadow_table klp_shadow_first;
 /* End marker of each chain of the first table. */
 #define KLP_SHADOW_FIRST_END	((struct hlist_nulls_node *)NULLS_MARKER(0))
 
-/* klp_shadow.obj of an alias: an address that no parent has. */
+/* klp_shadow.obj of an alias. Not the address of any parent. */
 #define KLP_SHADOW_ALIAS	((void *)&klp_shadow_first)
 
 /*
@@ -57,7 +57,7 @@ static __always_inline unsigned long klp_shadow_key(void *obj, unsigned long id)
 
 void *klp_shadow_lookup_slow(void *obj, unsigned long id);
 
-/* The data of a variable, or NULL. For RCU readers, and with klp_shadow_lock held. */
+/* Returns the data of a variable, or NULL. Called under RCU or with klp_shadow_lock held. */
 static __always_inline void *__klp_shadow_lookup(void *obj, unsigned long id)
 {
 	unsigned long chain = hash_long(klp_shadow_key(obj, id), KLP_SHADOW_FIRST_BITS);
@@ -99,8 +99,9 @@ static inline struct klp_shadow *klp_shadow_find(void *obj, unsigned long id)
 }
 
 /*
- * Look before taking the lock. Orders a miss before a later lookup, as for a variable
- * that moves there. Does not wait for a constructor that is running.
+ * Most calls that remove find nothing to remove, and need not take the lock. A caller that
+ * looks up two parents finds a variable that moves from one to the other. Does not wait
+ * for a constructor that is running.
  */
 static inline bool klp_shadow_absent(void *obj, unsigned long id)
 {

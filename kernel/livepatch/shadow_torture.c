@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Torture of the shadow variables: everything at once, and for as long as one
- * likes, by the public calls alone.
+ * Torture test of shadow variables: all calls of the public API run concurrently,
+ * for a given time or until the module is removed.
  *
- * What a variable holds follows from its parent, its id and a generation, so
- * that whoever sees it can tell whether it is whole. The parts are
+ * The data of a variable is computed from its parent, its id and a generation, so
+ * every reader can verify it. A pair is a parent and an id. The threads are
  *
- *  - readers, who look residents up, which are there all the time, and slots;
- *  - writers, who add and remove the variables of slots. A slot is a pair and a
- *    sequence number, which tells readers what they have to find;
- *  - purgers, who remove all variables of an id from all slots;
- *  - racers, who all add the same pairs at the same time;
- *  - a filler, who adds thousands and removes them again: the table resizes;
- *  - a mover, which moves one variable from parent to parent, and another one
- *    between two parents;
- *  - callers, who do what readers and writers do, in interrupts.
+ *  - readers, which look up slots, and residents: variables that always exist;
+ *  - writers, which add and remove the variables of slots. A slot is a pair and a
+ *    sequence number, from which readers know what they have to find;
+ *  - purgers, which remove all variables of an id from all slots;
+ *  - racers, which all add the same pairs at the same time;
+ *  - a filler, which adds thousands of variables and removes them again, so that
+ *    the table is resized;
+ *  - a mover, which moves one variable round a ring of parents (the wanderer), and
+ *    another one back and forth between two parents (the commuter);
+ *  - callers, which do the work of readers and writers in interrupts.
  *
- * Mistakes are counted, in any context and under the store's lock as well. The
- * main thread tells of them in the log.
+ * Constructors and destructors run with klp_shadow_lock held and interrupts off, so
+ * mistakes are only recorded where they are found. The main thread prints them.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -49,7 +50,7 @@ MODULE_PARM_DESC(duration, "seconds to run; 0: until the module is removed");
 
 static unsigned long seed;
 module_param(seed, ulong, 0444);
-MODULE_PARM_DESC(seed, "of the random numbers; 0: chooses one");
+MODULE_PARM_DESC(seed, "seed of the random numbers; 0: choose one");
 
 static unsigned int readers = 2;
 module_param(readers, uint, 0444);
@@ -61,27 +62,27 @@ MODULE_PARM_DESC(writers, "threads that add and remove variables");
 
 static unsigned int racers = 2;
 module_param(racers, uint, 0444);
-MODULE_PARM_DESC(racers, "threads that add the same pairs at the same time; 0 or 2 and more");
+MODULE_PARM_DESC(racers, "threads that add the same pairs at the same time; not 1");
 
 static unsigned int keys = 32;
 module_param(keys, uint, 0444);
-MODULE_PARM_DESC(keys, "parents, each of which has variables");
+MODULE_PARM_DESC(keys, "number of parents");
 
 static unsigned int ids = 8;
 module_param(ids, uint, 0444);
-MODULE_PARM_DESC(ids, "ids of the variables that come and go");
+MODULE_PARM_DESC(ids, "number of ids whose variables are added and removed");
 
 static unsigned int free_all_ms = 5;
 module_param(free_all_ms, uint, 0444);
-MODULE_PARM_DESC(free_all_ms, "milliseconds between removals of a whole id; 0: none");
+MODULE_PARM_DESC(free_all_ms, "milliseconds between calls of klp_shadow_free_all(); 0: no calls");
 
 static unsigned int hard_callers = 1;
 module_param(hard_callers, uint, 0444);
-MODULE_PARM_DESC(hard_callers, "threads that make calls in hard interrupts");
+MODULE_PARM_DESC(hard_callers, "threads that cause calls in hard interrupts");
 
 static unsigned int soft_callers = 1;
 module_param(soft_callers, uint, 0444);
-MODULE_PARM_DESC(soft_callers, "threads that make calls in soft interrupts");
+MODULE_PARM_DESC(soft_callers, "threads that cause calls in soft interrupts");
 
 static unsigned int movers = 1;
 module_param(movers, uint, 0444);
@@ -89,15 +90,15 @@ MODULE_PARM_DESC(movers, "threads that move variables: 0 or 1");
 
 static unsigned int fill = 9000;
 module_param(fill, uint, 0444);
-MODULE_PARM_DESC(fill, "variables to add and remove for resizes of the table; 0: none");
+MODULE_PARM_DESC(fill, "variables to add and remove, to resize the table; 0: none");
 
 static bool may_fail;
 module_param(may_fail, bool, 0444);
-MODULE_PARM_DESC(may_fail, "memory may be short: failed allocations are no mistake");
+MODULE_PARM_DESC(may_fail, "allocations may fail without being reported");
 
 #define HEARTBEAT_S	5
 
-/* Like the ids that livepatches make from the number of a bug. */
+/* Large, as the ids that livepatches derive from the number of a bug. */
 #define ID_RESIDENT	(20260701UL << 6)
 #define ID_RACE		(ID_RESIDENT + 1)
 #define ID_FILL		(ID_RESIDENT + 2)
@@ -105,7 +106,10 @@ MODULE_PARM_DESC(may_fail, "memory may be short: failed allocations are no mista
 #define ID_COMMUTER	(ID_RESIDENT + 4)
 #define ID_SLOT		(ID_RESIDENT + 1000)
 #define ID_PRIVATE	(ID_RESIDENT + 100000)
-/* Of each thread: so many that some of all threads share a list. */
+/*
+ * Ids that only one thread uses. The store keeps ids in hashed lists: with this many
+ * per thread, ids of different threads share a list.
+ */
 #define PRIVATE_IDS	32
 
 #define RACE_KEYS	4
@@ -148,7 +152,7 @@ static const char * const torture_kinds[KINDS] = {
 	[IDLE] = "a part has done nothing",
 };
 
-#define TOLD	3	/* of each kind */
+#define TOLD	3	/* mistakes of a kind that are printed in detail */
 
 static struct torture_mistake {
 	atomic_t count;
@@ -159,7 +163,7 @@ static struct torture_mistake {
 		int cpu;
 		bool known;
 	} first[TOLD];
-	unsigned int told;	/* main thread */
+	unsigned int told;	/* printed so far; used by the main thread only */
 } torture_mistakes[KINDS];
 
 static void torture_mistake(enum torture_kind kind, void *obj, unsigned long id, unsigned long gen)
@@ -173,11 +177,11 @@ static void torture_mistake(enum torture_kind kind, void *obj, unsigned long id,
 	m->first[n].id = id;
 	m->first[n].gen = gen;
 	m->first[n].cpu = raw_smp_processor_id();
-	/* Pairs with torture_tell(): known when all of it is. */
+	/* All members before @known. Pairs with smp_load_acquire() in torture_tell(). */
 	smp_store_release(&m->first[n].known, true);
 }
 
-/* Prints what is new. Returns how many there are in all. */
+/* Print the mistakes found since the last call. Returns the number of all mistakes. */
 static unsigned int torture_tell(void)
 {
 	unsigned int kind, sum = 0;
@@ -186,7 +190,7 @@ static unsigned int torture_tell(void)
 		struct torture_mistake *m = &torture_mistakes[kind];
 
 		sum += atomic_read(&m->count);
-		/* Pairs with torture_mistake(). */
+		/* Pairs with smp_store_release() in torture_mistake(). */
 		while (m->told < TOLD && smp_load_acquire(&m->first[m->told].known)) {
 			pr_err("mistake: %s: <%p, %lx>, generation %ld, CPU %d\n",
 			       torture_kinds[kind], m->first[m->told].obj, m->first[m->told].id,
@@ -229,7 +233,7 @@ static const char * const torture_stats[STATS] = {
 	[NO_MEMORIES] = "failed allocations",
 };
 
-/* By processor: shared ones would order what is not meant to be ordered. */
+/* Per CPU: atomic counters would order the accesses of the store and hide its races. */
 static DEFINE_PER_CPU(unsigned long [STATS], torture_counts);
 
 static void torture_count(enum torture_stat stat)
@@ -248,18 +252,18 @@ static unsigned long torture_counted(enum torture_stat stat)
 	return sum;
 }
 
-/* What constructors and destructors have done. */
+/* Number of constructor and destructor calls. */
 static atomic_long_t torture_constructed, torture_destroyed;
 
 /* === Variables === */
 
 /**
  * struct torture_var - the data of each variable
- * @obj:	its parent
- * @id:		its id
- * @gen:	its generation
- * @destroyed:	how often; the destructor's own, readers do not look at it
- * @fill:	written last; follows from what is above, as does its length
+ * @obj:	parent
+ * @id:		identifier
+ * @gen:	generation
+ * @destroyed:	number of destructor calls; not read by lookups
+ * @fill:	computed from @obj, @id and @gen, as is its length; written last
  */
 struct torture_var {
 	void *obj;
@@ -270,11 +274,11 @@ struct torture_var {
 };
 
 /**
- * struct torture_birth - for the constructor
- * @id:		the variable's id
+ * struct torture_birth - argument of the constructor
+ * @id:		identifier of the variable
  * @gen:	its generation
- * @rnd:	random numbers of who adds it
- * @ctors:	counts constructions, if not NULL
+ * @rnd:	random numbers of the thread that adds it
+ * @ctors:	incremented by the constructor, if not NULL
  */
 struct torture_birth {
 	unsigned long id;
@@ -283,7 +287,7 @@ struct torture_birth {
 	atomic_t *ctors;
 };
 
-/* Mostly one of a few small sizes, and now and then a page. */
+/* Mostly a small size, sometimes about a page. */
 static unsigned int torture_words(unsigned long gen)
 {
 	return gen % 61 == 60 ? 500 : 1 + gen % 24;
@@ -320,8 +324,8 @@ static u32 torture_random(struct rnd_state *rnd, u32 below)
 }
 
 /*
- * Hold a race open. Now and then for long, because the processors of a virtual
- * machine may not run at the same time; not that long in an interrupt.
+ * Extend the window of a race. Sometimes by milliseconds, because the host may run
+ * the CPUs of a virtual machine one after another; by microseconds in interrupts.
  */
 static void torture_delay(struct rnd_state *rnd, unsigned int often)
 {
@@ -333,7 +337,6 @@ static void torture_delay(struct rnd_state *rnd, unsigned int often)
 		udelay(n % 32);
 }
 
-/* Under the store's lock, like the destructor: count, but do not print. */
 static int torture_ctor(void *obj, void *shadow_data, void *ctor_data)
 {
 	struct torture_birth *birth = ctor_data;
@@ -354,7 +357,7 @@ static int torture_ctor(void *obj, void *shadow_data, void *ctor_data)
 	var->obj = obj;
 	var->id = birth->id;
 	var->gen = birth->gen;
-	/* For others to come meanwhile, with what only a broken store lets them see. */
+	/* Time for lookups, which would see the half-written data in a broken store. */
 	if (!torture_random(birth->rnd, birth->ctors ? 8 : 512))
 		mdelay(1);
 	else if (!torture_random(birth->rnd, 8))
@@ -382,13 +385,13 @@ static void torture_dtor(void *obj, void *shadow_data)
 	atomic_long_inc(&torture_destroyed);
 }
 
-/* Where memory is short, nobody is to be killed for it. */
+/* __GFP_NORETRY: if memory is scarce, fail without the OOM killer. */
 static gfp_t torture_gfp(void)
 {
 	return may_fail ? GFP_KERNEL | __GFP_NORETRY : GFP_KERNEL;
 }
 
-/* Add one that does not exist, by one call or the other. */
+/* Add a variable that does not exist, by either of the two calls that add. */
 static struct torture_var *torture_add(void *obj, unsigned long id, unsigned long gen, gfp_t gfp,
 				       struct rnd_state *rnd)
 {
@@ -449,9 +452,10 @@ static void torture_must_not_exist(void *obj, unsigned long id, unsigned long ge
 /* === Slots === */
 
 /*
- * A slot's variable is absent, being added, present, being removed: the
- * sequence number modulo 4. What is above is the generation. Who has made it
- * odd is the only one who may change it, and adds or removes the variable.
+ * The two low bits of a slot's sequence number are the state of its variable: absent
+ * (0), being added (1), present (2), being removed (3). The other bits are the
+ * generation. The thread that makes it odd owns the slot: only this thread changes
+ * the number, and adds or removes the variable.
  */
 #define SEQ_BUSY	1
 #define SEQ_PRESENT	2
@@ -463,13 +467,13 @@ struct torture_slot {
 };
 
 static struct torture_slot *torture_slots;	/* [ids][keys] */
-static atomic_t *torture_purges;		/* [ids]: removals of the id that are going on */
+static atomic_t *torture_purges;		/* [ids]: purgers of the id at work */
 static struct torture_var **torture_residents;	/* [keys] */
-static char *torture_parents;			/* [keys][PARENT_SIZE], never looked into */
+static char *torture_parents;			/* [keys][PARENT_SIZE], addresses only */
 
 #define PARENT_SIZE	64
 
-/* Most variables of real livepatches hang on NULL. */
+/* One of the parents is NULL, as in most livepatches in the field. */
 static void *torture_obj(unsigned int key)
 {
 	return key ? torture_parents + key * PARENT_SIZE : NULL;
@@ -480,7 +484,7 @@ static struct torture_slot *torture_slot(unsigned int key, unsigned int i)
 	return &torture_slots[i * keys + key];
 }
 
-/* Become the only one who may change a slot, unless it is not as it was. */
+/* Own a slot whose sequence number was read as @seq; false if it has changed. */
 static bool torture_seize(struct torture_slot *slot, unsigned long seq)
 {
 	return !(seq & SEQ_BUSY) && atomic_long_cmpxchg(&slot->seq, seq, seq + 1) == seq;
@@ -491,7 +495,7 @@ static void torture_slot_add(unsigned int key, unsigned int i, unsigned long seq
 {
 	struct torture_slot *slot = torture_slot(key, i);
 	unsigned long id = ID_SLOT + i, gen = seq_gen(seq);
-	/* Pairs with torture_purge(): the slot was seized before this is read. */
+	/* After seizing the slot. Pairs with smp_mb__after_atomic() in torture_purge(). */
 	bool purged = atomic_read(&torture_purges[i]);
 	void *obj = torture_obj(key);
 	void *var;
@@ -503,7 +507,7 @@ static void torture_slot_add(unsigned int key, unsigned int i, unsigned long seq
 	} else if (!purged) {
 		torture_must_exist(obj, id, var, gen);
 	} else {
-		/* It may have been removed already. */
+		/* A purger may have removed it already. */
 		torture_free(obj, id);
 		torture_must_not_exist(obj, id, gen);
 		var = NULL;
@@ -536,8 +540,9 @@ static void torture_write(gfp_t gfp, struct rnd_state *rnd)
 }
 
 /*
- * Remove an id from all slots. Who adds one meanwhile sees it by torture_purges
- * and expects nothing of the variable; who has begun before is waited for.
+ * Remove an id from all slots. Threads that add a variable after torture_purges has
+ * been incremented see that, and do not expect the variable to remain. Threads that
+ * began earlier are waited for.
  */
 static void torture_purge(unsigned int i, unsigned long *mine)
 {
@@ -547,13 +552,14 @@ static void torture_purge(unsigned int i, unsigned long *mine)
 
 	bitmap_zero(mine, keys);
 	atomic_inc(&torture_purges[i]);
-	smp_mb__after_atomic(); /* Pairs with the cmpxchg before torture_slot_add(). */
+	/* Pairs with atomic_long_cmpxchg() in torture_seize(), before torture_slot_add(). */
+	smp_mb__after_atomic();
 	for (key = 0; key < keys; key++) {
 		slot = torture_slot(key, i);
 		while ((atomic_long_read(&slot->seq) & SEQ_STATE) == SEQ_BUSY)
 			usleep_range(20, 100);
 		seq = atomic_long_read(&slot->seq);
-		/* If not, somebody else is removing it: just as well. */
+		/* If that fails, another thread is removing the variable. */
 		if ((seq & SEQ_STATE) == SEQ_PRESENT && torture_seize(slot, seq))
 			__set_bit(key, mine);
 	}
@@ -566,40 +572,40 @@ static void torture_purge(unsigned int i, unsigned long *mine)
 		torture_must_not_exist(torture_obj(key), id, seq_gen(seq));
 		atomic_long_set_release(&slot->seq, seq + 1);
 	}
-	smp_mb__before_atomic(); /* All is removed before it is said to be over. */
+	smp_mb__before_atomic(); /* The removals are visible before the decrement. */
 	atomic_dec(&torture_purges[i]);
 }
 
-/* === The wanderer, a variable that is moved on and on === */
+/* === The wanderer, a variable that is moved round a ring of parents === */
 
 #define PLACES	8
 
-static char torture_places[PLACES];		/* its parents, never looked into */
+static char torture_places[PLACES];		/* its parents, addresses only */
 static struct torture_var *torture_wanderer;
-static unsigned long torture_moved;		/* how often; only the mover changes it */
+static unsigned long torture_moved;		/* number of moves; written by the mover */
 
 static void *torture_place(unsigned long moved)
 {
 	return &torture_places[moved % PLACES];
 }
 
-/* It is where the last move has brought it, or where the next one does. (G13) */
+/* The variable is found on the parent of the last move, or of the next one. (G13) */
 static void torture_read_wanderer(void)
 {
-	/* Pairs with torture_move(). */
+	/* Pairs with smp_store_release() in torture_move(). */
 	unsigned long moved = smp_load_acquire(&torture_moved);
 	struct torture_var *var = torture_get(torture_place(moved), ID_WANDERER);
 
 	if (!var) {
-		smp_rmb(); /* As everybody has to who looks at both. */
+		smp_rmb(); /* Pairs with smp_wmb() in klp_shadow_move(). */
 		var = torture_get(torture_place(moved + 1), ID_WANDERER);
 	}
-	smp_rmb(); /* What the lookups saw, then whether it was to be seen. */
+	smp_rmb(); /* torture_moved is read after the lookups. */
 	if (var ? var != torture_wanderer : READ_ONCE(torture_moved) == moved)
 		torture_mistake(LOST, torture_place(moved), ID_WANDERER, moved);
 }
 
-/* Returns false when it cannot be moved any more, which is a mistake. */
+/* Returns false after a mistake: the variable can no longer be moved. */
 static bool torture_move(gfp_t gfp)
 {
 	void *from = torture_place(torture_moved), *to = torture_place(torture_moved + 1);
@@ -617,7 +623,7 @@ static bool torture_move(gfp_t gfp)
 	torture_must_not_exist(from, ID_WANDERER, torture_moved);
 	torture_must_exist(to, ID_WANDERER, torture_wanderer, torture_moved);
 	torture_count(MOVES);
-	/* Pairs with torture_read_wanderer(): it is there before it is said to be. */
+	/* After the move. Pairs with smp_load_acquire() in torture_read_wanderer(). */
 	smp_store_release(&torture_moved, torture_moved + 1);
 
 	return true;
@@ -627,11 +633,14 @@ static bool torture_move(gfp_t gfp)
 
 #define COMMUTER_TRIES	10000
 
-static char torture_ends[2];			/* its parents, never looked into */
+static char torture_ends[2];			/* its parents, addresses only */
 static struct torture_var *torture_commuter;
-static unsigned int torture_end;		/* where it is; only the mover changes it */
+static unsigned int torture_end;		/* index of its parent; used by the mover only */
 
-/* A reader may miss it on both, because it is moved back. It looks again. (G13) */
+/*
+ * A reader may miss the variable on both parents, because it is moved back in between.
+ * The reader repeats the lookups until one of them finds it. (G13)
+ */
 static void torture_read_commuter(void)
 {
 	struct torture_var *var;
@@ -650,7 +659,7 @@ static void torture_read_commuter(void)
 	torture_mistake(LOST, &torture_ends[0], ID_COMMUTER, tries);
 }
 
-/* Returns false if it cannot be moved any more, which is a mistake. */
+/* Returns false after a mistake: the variable can no longer be moved. */
 static bool torture_commute(gfp_t gfp)
 {
 	void *from = &torture_ends[torture_end], *to = &torture_ends[!torture_end];
@@ -675,7 +684,7 @@ static bool torture_commute(gfp_t gfp)
 
 /* === Readers === */
 
-/* In an RCU read-side critical section: what was found must stay whole. */
+/* Called under RCU: the data that was found must not change. */
 static void torture_use(struct torture_var *var, void *obj, unsigned long id,
 			struct rnd_state *rnd)
 {
@@ -713,7 +722,7 @@ static void torture_read_slot(struct rnd_state *rnd)
 	rcu_read_lock();
 	before = atomic_long_read_acquire(&slot->seq);
 	var = torture_get(obj, id);
-	smp_rmb(); /* What the lookup saw, then whether it was to be seen. */
+	smp_rmb(); /* The sequence number is read again after the lookup. */
 	after = atomic_long_read(&slot->seq);
 
 	if (before == after && (before & SEQ_STATE) == 0 && var)
@@ -721,7 +730,7 @@ static void torture_read_slot(struct rnd_state *rnd)
 	if (before == after && (before & SEQ_STATE) == SEQ_PRESENT && !var)
 		torture_mistake(LOST, obj, id, seq_gen(before));
 	if (var) {
-		/* Of one of the generations that there were meanwhile. */
+		/* A generation that existed between the two reads. */
 		if (var->gen < seq_gen(before) || var->gen > seq_gen(after))
 			torture_mistake(BROKEN, obj, id, seq_gen(before));
 		torture_use(var, obj, id, rnd);
@@ -749,18 +758,18 @@ static void torture_read(struct rnd_state *rnd)
 /* === Threads === */
 
 /**
- * struct torture_thread - a thread, and what its kind needs
+ * struct torture_thread - a thread and its data
  * @task:	the thread
- * @work:	what it does until it is to stop
- * @index:	which one of all it is
- * @nr:		which one of its kind it is
- * @rounds:	what it has done
- * @rnd:	its random numbers
- * @irq_rnd:	those of a caller's interrupts
- * @irq:	a caller's interrupt on its own processor
- * @tasklet:	a caller's soft interrupt
- * @soft:	whether a caller wants that
- * @mine:	a purger's slots
+ * @work:	main function; returns after torture_stop is set
+ * @index:	index among all threads
+ * @nr:		index among the threads with the same @work
+ * @rounds:	number of completed rounds of work
+ * @rnd:	random numbers
+ * @irq_rnd:	callers: random numbers for their interrupts
+ * @irq:	callers: interrupt on the same CPU
+ * @tasklet:	callers: soft interrupt
+ * @soft:	callers: make the calls in a soft interrupt
+ * @mine:	purgers: bitmap of the slots that the thread owns
  */
 struct torture_thread {
 	struct task_struct *task;
@@ -779,14 +788,17 @@ struct torture_thread {
 static struct torture_thread *torture_threads;
 static unsigned int torture_thread_count;
 static struct task_struct *torture_main_task;
-/* One that is stopped before it has begun never runs, and others wait for it. */
+/*
+ * A kthread that is stopped before it has run never runs, and racers would wait for
+ * it forever. So nothing is stopped before all threads have begun.
+ */
 static DECLARE_COMPLETION(torture_thread_begun);
 static DECLARE_COMPLETION(torture_all_begun);
 static bool torture_stop;
 
 static void torture_reader(struct torture_thread *self)
 {
-	/* Readers and writers never rest: they leave room for the others and the user land. */
+	/* Readers and writers never sleep: leave time for other threads and user space. */
 	set_user_nice(current, MAX_NICE);
 	while (!READ_ONCE(torture_stop)) {
 		torture_read(&self->rnd);
@@ -795,7 +807,7 @@ static void torture_reader(struct torture_thread *self)
 	}
 }
 
-/* All calls but moving, with ids that nobody else uses, in any context. */
+/* All calls except klp_shadow_move(), with ids of this thread only, in any context. */
 static void torture_private(struct torture_thread *self, struct rnd_state *rnd)
 {
 	unsigned long id = ID_PRIVATE + self->index * PRIVATE_IDS +
@@ -853,20 +865,20 @@ static struct torture_var **race_vars;	/* [racers][RACE_KEYS] */
 static char race_objs[RACE_KEYS];
 static bool race_over;
 
-/* Racers wait for each other here, for the @nth time. */
+/* A barrier: wait until all racers have called this @nth times. */
 static void torture_meet(unsigned int *nth)
 {
 	int all = ++*nth * racers;
 
-	/* Ordered: what one did before it, the others see after it. */
+	/* Fully ordered: accesses before the barrier are visible to all racers after it. */
 	if (atomic_inc_return(&race_arrived) == all)
 		return;
-	/* The difference, because it may wrap. */
+	/* Compare the difference, because the counter may wrap. */
 	while (atomic_read_acquire(&race_arrived) - all < 0)
 		cond_resched();
 }
 
-/* Between two meetings: nobody else adds or removes the pairs. */
+/* Called between two barriers, so no other thread adds or removes the pairs. */
 static void torture_judge_race(unsigned long gen)
 {
 	unsigned int key, i;
@@ -923,7 +935,7 @@ static void torture_racer(struct torture_thread *self)
 	}
 }
 
-/* --- The filler --- */
+/* --- Filler --- */
 
 static unsigned long fill_destroyed;
 
@@ -992,17 +1004,17 @@ static void torture_filler(struct torture_thread *self)
 		if (fill_destroyed != added)
 			torture_mistake(MISCOUNT, torture_fill_obj(n), ID_FILL, added);
 		torture_count(FILLS);
-		/* Time for the table to shrink. */
+		/* Give the table time to shrink. */
 		fsleep(200000);
 	}
 }
 
-/* --- The mover --- */
+/* --- Mover --- */
 
 static void torture_mover(struct torture_thread *self)
 {
 	set_user_nice(current, MAX_NICE);
-	/* Both end where they began, with the parents that their data names. */
+	/* Both variables end on the parents they were added to, which their data names. */
 	while (!READ_ONCE(torture_stop) || torture_moved % PLACES || torture_end) {
 		if (!torture_move(torture_random(&self->rnd, 2) ? torture_gfp() : GFP_ATOMIC) ||
 		    !torture_commute(torture_random(&self->rnd, 2) ? torture_gfp() : GFP_ATOMIC))
@@ -1044,7 +1056,7 @@ static void torture_hard_irq(void *data)
 		tasklet_schedule(&self->tasklet);
 		return;
 	}
-	/* The store's lock may sleep on PREEMPT_RT. */
+	/* klp_shadow_lock is a sleeping lock on PREEMPT_RT. */
 	torture_interrupt(self, IS_ENABLED(CONFIG_PREEMPT_RT));
 	if (in_hardirq())
 		torture_count(HARD_IRQS);
@@ -1062,11 +1074,11 @@ static void torture_caller(struct torture_thread *self)
 
 	while (!READ_ONCE(torture_stop)) {
 		after = torture_random(&self->rnd, nr_cpu_ids);
-		/* A processor that is going offline meanwhile refuses. */
+		/* If the CPU goes offline now, the cross call fails, which is harmless. */
 		cpu = cpumask_next(after - 1, cpu_online_mask);
 		/*
-		 * An idle processor may make the call in its idle loop, where PREEMPT_RT
-		 * does not want soft interrupts to be raised.
+		 * An idle CPU may handle the cross call in its idle loop, where PREEMPT_RT
+		 * warns if a soft interrupt is raised.
 		 */
 		if (self->soft || cpu >= nr_cpu_ids || cpu == raw_smp_processor_id())
 			irq_work_queue(&self->irq);
@@ -1079,7 +1091,7 @@ static void torture_caller(struct torture_thread *self)
 	tasklet_kill(&self->tasklet);
 }
 
-/* --- All of them --- */
+/* --- Starting and stopping threads --- */
 
 static int torture_thread(void *data)
 {
@@ -1155,7 +1167,7 @@ static void torture_stop_all(void)
 	}
 }
 
-/* === The whole === */
+/* === Main thread and module === */
 
 static void torture_print_counts(unsigned long seconds)
 {
@@ -1186,7 +1198,7 @@ static int torture_add_residents(void)
 	return torture_wanderer && torture_commuter ? 0 : -ENOMEM;
 }
 
-/* Nobody is left who adds or removes: what should be there is, and then nothing. */
+/* After all threads have stopped, check each slot, and the number of variables left. */
 static void torture_settle(void)
 {
 	long left = keys + 2;
@@ -1252,7 +1264,7 @@ static int torture_main(void *unused)
 		wait_for_completion(&torture_thread_begun);
 	complete(&torture_all_begun);
 
-	/* What comes after the first mistakes may be nothing but their consequences. */
+	/* Stop at the first mistake: later ones may be caused by it. */
 	while (!kthread_should_stop() && !torture_tell() &&
 	       (!duration || time_before(jiffies, start + (unsigned long)duration * HZ))) {
 		schedule_timeout_interruptible(HZ / 10);
@@ -1355,5 +1367,5 @@ static void __exit torture_exit(void)
 
 module_init(torture_init);
 module_exit(torture_exit);
-MODULE_DESCRIPTION("Torture of the shadow variables");
+MODULE_DESCRIPTION("Torture test of shadow variables");
 MODULE_LICENSE("GPL");

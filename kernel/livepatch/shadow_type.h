@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Shadow types and the livepatches that have them, for the files of the store and its tests. */
+/* Internal definitions of shadow types and of the livepatches that have them. */
 #ifndef _LIVEPATCH_SHADOW_TYPE_H
 #define _LIVEPATCH_SHADOW_TYPE_H
 
@@ -14,20 +14,23 @@ struct module;
 /**
  * struct klp_shadow_patch - a livepatch that has shadow types
  * @list:	link in klp_shadow_patches
- * @key:	tells patches apart: a module that fails to enable one may try again
+ * @key:	identifies the patch: the address of its struct klp_patch. A module that failed
+ *		to enable one may try another
  * @mod:	module of the livepatch; constant
  * @types:	its types, an array in @mod; constant
  * @nr_types:	number of @types; constant
- * @replace:	it replaces all that were registered before; guarded by klp_shadow_lock
+ * @replace:	replaces all patches registered before; guarded by klp_shadow_lock
  * @seq:	order of registering; guarded by klp_shadow_lock
- * @registered:	its variables have not been freed; written with klp_shadow_lock and
+ * @registered:	its variables are not freed yet; written with klp_shadow_lock and
  *		klp_shadow_patches_lock held
- * @leaving:	unregistered, and its variables are to be freed; guarded by klp_shadow_lock
+ * @leaving:	unregistered, but its variables are not freed yet; guarded by
+ *		klp_shadow_lock
  * @forced:	a transition away from it was forced; guarded by klp_shadow_lock
- * @before:	tasks run it that have not changed over in the transition, if any;
+ * @before:	used by tasks before they change over in a transition, and without one by
+ *		all; guarded by klp_shadow_lock
+ * @after:	used by tasks that have changed over, and without a transition by all;
  *		guarded by klp_shadow_lock
- * @after:	tasks run it that have changed over; guarded by klp_shadow_lock
- * @settled:	all tasks have run it; guarded by klp_shadow_lock
+ * @settled:	a transition to it has completed; guarded by klp_shadow_lock
  * @hidden:	variables that were removed while tasks may have had pointers to them,
  *		freed when the patch is unregistered; guarded by klp_shadow_patches_lock
  */
@@ -60,7 +63,7 @@ extern struct list_head klp_shadow_patches;
 struct klp_shadow_conversion {
 	unsigned long done;	/* variables converted */
 	unsigned long failed;	/* variables freed instead */
-	int err;		/* of the first that failed */
+	int err;		/* of the first variable that failed */
 };
 
 bool klp_shadow_converts(const struct klp_shadow_type *type, unsigned long id);

@@ -3,10 +3,10 @@
  * KUnit test of shadow types and of moving variables: G13 ... G17 of
  * Documentation/livepatch/shadow-vars.rst.
  *
- * The livepatches are imaginary: modules without code, which are registered, changed over
- * to and unregistered as the livepatch core does it. Real ones are in
- * tools/testing/selftests/livepatch/test-shadow-lifetimes.sh. Random sequences of the
- * same steps are in shadow_model_kunit.c.
+ * The livepatches are modules without code. The tests make the calls that the livepatch
+ * core makes when it enables, replaces and disables them. Real livepatches are tested by
+ * tools/testing/selftests/livepatch/test-shadow-lifetimes.sh, random sequences of the same
+ * calls by shadow_model_kunit.c.
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
@@ -53,8 +53,8 @@ static struct {
 	unsigned int releases;
 	unsigned int converts;
 	unsigned int wrong;
-	unsigned int fail;	/* conversions of multiples fail; none if 0 */
-	int err;		/* of the constructor of shared state */
+	unsigned int fail;	/* conversion of multiples of this fails; 0: of none */
+	int err;		/* returned by the constructor of shared state */
 } calls;
 
 static void note_dtor(void *obj, void *shadow_data)
@@ -130,7 +130,7 @@ static struct module mod_owner = MODULE("own_er");
 static struct module mod_other = MODULE("other");
 static struct module *const mods[] = { &mod_a, &mod_b, &mod_c, &mod_owner, &mod_other };
 
-/* The name of the parents' module as file names have it. */
+/* "own-er" and "own_er" are one module: file names may have dashes. */
 #define TYPE(_name, _id, _type, ...)	{ .abi = KLP_SHADOW_ABI, .name = _name, .id = _id,	\
 					  .size = sizeof(_type), ##__VA_ARGS__ }
 #define SMALL()		TYPE("var", ID, struct small, .dtor = note_dtor,			\
@@ -143,7 +143,7 @@ static struct module *const mods[] = { &mod_a, &mod_b, &mod_c, &mod_owner, &mod_
 #define SHARED_2()	TYPE("state", ID_SHARED_2, struct large, .shared = true,		\
 			     .ctor = note_shared, KLP_SHADOW_CONVERT(grow_shared, ID_SHARED))
 
-/* The steps of the livepatch core. A patch has its module as the key. */
+/* The calls of the livepatch core. The module is used as the key of the patch. */
 
 static int begin_types(struct module *mod, struct klp_shadow_type *types, unsigned int n,
 		       bool replace)
@@ -220,7 +220,7 @@ static bool add_one(struct klp_shadow_type *type, unsigned int i)
 	return data;
 }
 
-/* How many there are of an id, whether they can be found by a type or not. */
+/* Number of variables of an id. Types that are closed have variables as well. */
 static unsigned int count_id(unsigned long id)
 {
 	unsigned int i, there = 0;
@@ -304,7 +304,7 @@ static void g14_release_comes_later(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &type, true), 0);
 	KUNIT_ASSERT_EQ(test, add(&type, 3), 3U);
-	/* Meanwhile no grace period ends. */
+	/* No grace period ends in this section. */
 	rcu_read_lock();
 	__klp_shadow_type_free(&parents[1], &type);
 	__klp_shadow_type_free(&parents[1], &type);
@@ -316,7 +316,7 @@ static void g14_release_comes_later(struct kunit *test)
 	klp_shadow_drain(NULL);
 	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
 
-	/* By itself as well. */
+	/* The callback is also called without klp_shadow_drain(). */
 	__klp_shadow_type_free(&parents[2], &type);
 	for (int i = 0; i < 1000 && calls.releases < 2; i++)
 		msleep(20);
@@ -354,7 +354,7 @@ static void g14_free_all_releases_each(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
-/* The module of the callback stays, until the last one has returned. */
+/* The module of the callback cannot be removed until the last call has returned. */
 static void g14_pending_holds_the_module(struct kunit *test)
 {
 	static struct klp_shadow_type type = SMALL();
@@ -378,7 +378,10 @@ static int go_away(void *mod)
 	return 0;
 }
 
-/* Callbacks of objects of a module that goes have returned; others are not waited for. */
+/*
+ * Before a module goes, the release callbacks of variables of its objects have returned.
+ * Callbacks for other objects are not waited for.
+ */
 static void g14_parents_module_waits(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL(), c = SMALL();
@@ -390,7 +393,7 @@ static void g14_parents_module_waits(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
 	KUNIT_ASSERT_EQ(test, enable(&mod_c, &c, false), 0);
 	KUNIT_ASSERT_EQ(test, add(&a, 2), 2U);
-	/* The one of another's objects sleeps first. */
+	/* A callback for another parent is already sleeping. */
 	c.release = late_release;
 	a.release = note_release;
 	KUNIT_ASSERT_EQ(test, add(&c, 1), 1U);
@@ -408,7 +411,7 @@ static void g14_parents_module_waits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.releases, 3U);
 }
 
-/* One whose callback runs already. */
+/* A callback that is running is waited for, too. */
 static void g14_going_waits_for_a_running_one(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL();
@@ -450,7 +453,7 @@ static void g15_live_with_their_livepatch(struct kunit *test)
 	klp_shadow_drain(NULL);
 	KUNIT_EXPECT_EQ(test, calls.releases, (unsigned int)MANY);
 	KUNIT_EXPECT_EQ(test, module_refcount(&mod_a), refs);
-	/* It is idempotent, and a livepatch may have no types. */
+	/* Unregistering is idempotent, and allowed for a livepatch without types. */
 	leave(&mod_a);
 	leave(&mod_b);
 	KUNIT_EXPECT_EQ(test, module_refcount(&mod_a), refs);
@@ -466,7 +469,7 @@ static void g15_stay_for_the_next(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
 	leave(&mod_a);
 	KUNIT_EXPECT_EQ(test, count(&b), (unsigned int)MANY);
-	/* What is left of the first one finds nothing, and adds nothing. */
+	/* Remaining code of the first livepatch finds nothing and adds nothing. */
 	KUNIT_EXPECT_EQ(test, count(&a), 0U);
 	KUNIT_EXPECT_FALSE(test, add_one(&a, MANY));
 	KUNIT_EXPECT_EQ(test, calls.dtors, 0U);
@@ -516,14 +519,17 @@ static void g15_parents_module_goes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count(&b), 0U);
 	KUNIT_EXPECT_EQ(test, calls.dtors, (unsigned int)MANY);
 	KUNIT_EXPECT_EQ(test, calls.releases, (unsigned int)MANY);
-	/* It may come back. */
+	/* The module may be loaded again. */
 	KUNIT_EXPECT_TRUE(test, add_one(&b, 3));
 	disable(&mod_a);
 	disable(&mod_b);
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
-/* Code of a forced livepatch may run for ever; its successor has variables of its own. */
+/*
+ * Code of a forced livepatch may run forever, so its variables are kept and are not
+ * converted. The livepatch that replaces it begins without variables.
+ */
 static void g15_forced_keeps_them(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL(), b = LARGE();
@@ -540,7 +546,7 @@ static void g15_forced_keeps_them(struct kunit *test)
 	disable(&mod_b);
 	KUNIT_EXPECT_EQ(test, calls.large_dtors, 1U);
 	KUNIT_EXPECT_EQ(test, count(&a), 4U);
-	/* Nothing is refused because of it. */
+	/* The forced livepatch does not prevent others from being enabled. */
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
 	KUNIT_EXPECT_TRUE(test, add_one(&b, 1));
 	disable(&mod_b);
@@ -548,7 +554,10 @@ static void g15_forced_keeps_them(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
-/* The enabling was reversed by force: the old livepatch goes on, and can be upgraded. */
+/*
+ * Enabling a livepatch was reversed and that was forced: the livepatch that it should have
+ * replaced keeps its variables, and can be upgraded later.
+ */
 static void g15_reversed_by_force(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL(), b = LARGE(), c = LATEST();
@@ -571,7 +580,10 @@ static void g15_reversed_by_force(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
-/* Also against one that was unregistered: what is left of it must not see another layout. */
+/*
+ * Types that do not match those of a livepatch are refused, also after that has been
+ * unregistered: its remaining code must not see variables with another layout.
+ */
 static void g15_conflicts(struct kunit *test)
 {
 	static const struct klp_shadow_type conflicts[] = {
@@ -647,7 +659,7 @@ static void g15_faults(struct kunit *test)
 	klp_shadow_module_going(&mod_b);
 }
 
-/* A header that two files include: copies of one type. */
+/* If two files include a header with a type, the copies must be equal. */
 static void g15_copies_are_one_type(struct kunit *test)
 {
 	static struct klp_shadow_type types[] = { LARGE(), LARGE() };
@@ -697,7 +709,10 @@ static void g15_copies_are_one_type(struct kunit *test)
 	}
 }
 
-/* What id-based calls have added becomes the type's, if it is large enough. */
+/*
+ * Variables that id-based calls have added belong to the type when it is registered. If
+ * their memory is too small for the type, the livepatch is refused.
+ */
 static void g15_existing_ones(struct kunit *test)
 {
 	static struct klp_shadow_type type = SMALL();
@@ -718,7 +733,7 @@ static void g15_existing_ones(struct kunit *test)
 	type.size = 512;
 	KUNIT_EXPECT_EQ(test, enable(&mod_a, &type, true), -EINVAL);
 	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get(&parents[1], ID));
-	/* No iterator is left in the lists. */
+	/* The check has removed its iterator from the lists of the id. */
 	klp_shadow_free_all(ID, NULL);
 	KUNIT_EXPECT_EQ(test, enable(&mod_a, &type, true), 0);
 	disable(&mod_a);
@@ -732,7 +747,7 @@ static void g15_shared_is_handed_on(struct kunit *test)
 	void *state;
 
 	KUNIT_EXPECT_NULL(test, __klp_shadow_type_get(NULL, &a));
-	/* From before the transition on, until the last one is unregistered. */
+	/* It exists from before the transition until the last livepatch is unregistered. */
 	KUNIT_ASSERT_EQ(test, begin(&mod_a, &a, true), 0);
 	state = __klp_shadow_type_get(NULL, &a);
 	KUNIT_EXPECT_NOT_NULL(test, state);
@@ -749,7 +764,10 @@ static void g15_shared_is_handed_on(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED));
 }
 
-/* The constructor's error comes out, and what others have added stays. */
+/*
+ * The error of the constructor is returned. State created by this call is freed again,
+ * variables that existed before it are not.
+ */
 static void g15_shared_cannot_be_created(struct kunit *test)
 {
 	static struct klp_shadow_type types[] = { SHARED(), SHARED(), SHARED() };
@@ -768,7 +786,7 @@ static void g15_shared_cannot_be_created(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED));
 	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get(NULL, ID));
 	KUNIT_EXPECT_NULL(test, __klp_shadow_type_get(NULL, &types[1]));
-	/* A second time, as a module may try. */
+	/* The module may be loaded again. */
 	calls.err = 0;
 	KUNIT_EXPECT_EQ(test, klp_shadow_register(&mod_a, &mod_a, types, 3, true), 0);
 	KUNIT_EXPECT_NOT_NULL(test, __klp_shadow_type_get(NULL, &types[1]));
@@ -777,7 +795,7 @@ static void g15_shared_cannot_be_created(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID));
 }
 
-/* What a livepatch leaves is gone before the next one with the type is there. */
+/* Variables of an unregistered livepatch are freed before the type is registered again. */
 static void g15_comes_before_the_last_is_flushed(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL(), b = SMALL();
@@ -807,18 +825,18 @@ static void g16_each_is_converted_once(struct kunit *test)
 	((struct small *)__klp_shadow_type_get(&parents[MANY], &a))->n = MANY;
 	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, true), 0);
 
-	/* The transition goes on: parents with an old one have no new one. */
+	/* During the transition, a parent with an old variable does not get a new one. */
 	KUNIT_EXPECT_NULL(test, __klp_shadow_type_get(&parents[1], &b));
 	KUNIT_EXPECT_FALSE(test, add_one(&b, 1));
 	KUNIT_EXPECT_EQ(test, add(&b, MANY), 1U);
 	KUNIT_EXPECT_NOT_NULL(test, __klp_shadow_type_get(&parents[1], &a));
-	/* New code frees both. */
+	/* New code frees the variables of both types. */
 	__klp_shadow_type_free(&parents[5], &b);
 	KUNIT_EXPECT_EQ(test, calls.dtors, 1U);
 	KUNIT_EXPECT_EQ(test, calls.large_dtors, 0U);
 	__klp_shadow_type_free(&parents[7], &b);
 	KUNIT_EXPECT_EQ(test, calls.large_dtors, 1U);
-	/* So does old code, and it adds one beside a new one. */
+	/* Old code does so, too, but it adds a variable even if there is a new one. */
 	KUNIT_EXPECT_TRUE(test, add_one(&b, 5));
 	KUNIT_EXPECT_TRUE(test, add_one(&b, 7));
 	__klp_shadow_type_free(&parents[7], &a);
@@ -828,7 +846,7 @@ static void g16_each_is_converted_once(struct kunit *test)
 	klp_shadow_complete(true);
 	KUNIT_EXPECT_EQ(test, count(&a), 0U);
 	leave(&mod_a);
-	/* The new one wins at 5. */
+	/* Parent 5 has both: the old variable is freed and not converted. */
 	KUNIT_EXPECT_EQ(test, calls.converts, MANY - 1U);
 	KUNIT_EXPECT_EQ(test, calls.dtors, 2U);
 	klp_shadow_drain(NULL);
@@ -846,7 +864,7 @@ static void g16_each_is_converted_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
-/* A skipped version, and the size does not change. */
+/* An upgrade that skips a version, and one between layouts of the same size. */
 static void g16_from_any_predecessor(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL(), b = LARGE(), c = LATEST();
@@ -857,7 +875,7 @@ static void g16_from_any_predecessor(struct kunit *test)
 	leave(&mod_a);
 	KUNIT_EXPECT_EQ(test, count(&c), 3U);
 	KUNIT_EXPECT_EQ(test, calls.converts, 3U);
-	/* The older livepatch's id begins anew. */
+	/* A downgrade does not convert: it begins without variables. */
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
 	KUNIT_EXPECT_FALSE(test, add_one(&c, 5));
 	leave(&mod_c);
@@ -879,7 +897,7 @@ static void g16_from_two_at_once(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, false), 0);
-	/* Two that run side by side: each has its own. */
+	/* Livepatches that do not replace each other do not share variables. */
 	KUNIT_EXPECT_TRUE(test, add_one(&a, 1));
 	KUNIT_EXPECT_TRUE(test, add_one(&b, 1));
 	KUNIT_EXPECT_TRUE(test, add_one(&b, 2));
@@ -904,7 +922,10 @@ static void g16_from_two_at_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
-/* Code of one that stays has not freed the other's variables of parents that it freed. */
+/*
+ * Only variables of a replaced livepatch are converted. A livepatch that stayed enabled
+ * beside it has freed parents without freeing the other's variables.
+ */
 static void g16_nothing_from_one_that_is_not_replaced(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL(), b = LARGE();
@@ -1016,7 +1037,7 @@ static void g16_shared(struct kunit *test)
 		leave(&mod_a);
 		KUNIT_EXPECT_EQ(test, calls.converts, 1U);
 		KUNIT_ASSERT_NOT_NULL(test, __klp_shadow_type_get(NULL, &b));
-		/* One whose conversion fails is created anew. */
+		/* If the conversion fails, the state is created by the constructor. */
 		KUNIT_EXPECT_EQ(test, *(unsigned long *)__klp_shadow_type_get(NULL, &b),
 				fail ? 0UL : 17UL);
 		KUNIT_EXPECT_EQ(test, calls.ctors, fail ? 2U : 1U);
@@ -1028,12 +1049,12 @@ static void g16_shared(struct kunit *test)
 }
 
 /*
- * What happens while the store allocates: the first allocations are for variables that
- * are about to be converted, and each makes two others go.
+ * Conversion allocates the new variables without the lock: the probe below frees two
+ * parents' variables in each of the first allocations.
  */
 static struct klp_shadow_type *dropping;
 static unsigned int dropped;
-/* A transition begins while a variable is allocated. */
+/* A patch to disable while a variable is allocated. */
 static struct module *closing;
 
 static void while_allocating(void *unused, unsigned long call_site, const void *ptr,
@@ -1048,7 +1069,7 @@ static void while_allocating(void *unused, unsigned long call_site, const void *
 	if (!type || !in_task() || bytes_req != HEADER + sizeof(struct large) || dropped == 20)
 		return;
 	dropping = NULL;
-	/* One of the first and one of the last: converted already, or not yet. */
+	/* A low and a high index: either order of conversion meets both cases. */
 	__klp_shadow_type_free(&parents[dropped / 2], type);
 	__klp_shadow_type_free(&parents[MANY - 1 - dropped / 2], type);
 	dropped += 2;
@@ -1090,14 +1111,14 @@ static void g17_not_before_all_tasks_are_patched(struct kunit *test)
 	klp_shadow_transition(&mod_a, false, false);
 	KUNIT_EXPECT_EQ(test, count(&a), 0U);
 	KUNIT_EXPECT_FALSE(test, add_one(&a, 2));
-	/* A parent that dies takes its variable along. */
+	/* Freeing a parent still frees its variable. */
 	__klp_shadow_type_free(&parents[1], &a);
 	KUNIT_EXPECT_EQ(test, calls.dtors, 1U);
 	klp_shadow_complete(false);
 	leave(&mod_a);
 }
 
-/* Cancelled, as by a pre_patch callback that fails: no task has changed over. */
+/* A transition that is cancelled, as when a pre_patch callback fails, changes nothing. */
 static void g17_cancelled(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL(), b = SMALL();
@@ -1110,7 +1131,7 @@ static void g17_cancelled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count(&a), 3U);
 	KUNIT_EXPECT_EQ(test, count(&b), 0U);
 	KUNIT_EXPECT_TRUE(test, add_one(&a, 4));
-	/* Also one without the type. */
+	/* The same with a livepatch that does not have the type. */
 	klp_shadow_transition(&mod_c, true, true);
 	KUNIT_EXPECT_EQ(test, count(&a), 0U);
 	klp_shadow_complete(false);
@@ -1119,7 +1140,10 @@ static void g17_cancelled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.dtors, 4U);
 }
 
-/* The predecessor's variables are as old as those that are hidden. */
+/*
+ * Reversing hides variables, because unpatched tasks may have freed their parents. This
+ * includes variables of the predecessor that have not been converted yet.
+ */
 static void g17_reversed_before_conversion(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL(), b = LARGE();
@@ -1168,7 +1192,7 @@ static void g17_replaced_by_one_without_it(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.dtors, 3U);
 }
 
-/* One that does not replace it changes nothing, and shares it if it has the type. */
+/* A livepatch that does not replace the first one leaves its type open, and may share it. */
 static void g17_stacked(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL(), b = SMALL();
@@ -1191,8 +1215,8 @@ static void g17_stacked(struct kunit *test)
 }
 
 /*
- * Unpatched tasks may have freed parents: their variables are not found again. The memory
- * stays, because tasks that never changed over may use it.
+ * Unpatched tasks may have freed parents without their variables, so lookups no longer
+ * find any. The memory stays, because tasks that were not unpatched may still use it.
  */
 static void g17_reversed_disabling(struct kunit *test)
 {
@@ -1320,14 +1344,14 @@ static int klp_shadow_type_case_init(struct kunit *test)
 
 	memset(&calls, 0, sizeof(calls));
 	reinit_completion(&late);
-	/* As if their init functions had run: one reference of their own. */
+	/* Module references begin at 1; the second one is that of an init function. */
 	for (i = 0; i < ARRAY_SIZE(mods); i++)
 		atomic_set(&mods[i]->refcnt, 2);
 
 	return 0;
 }
 
-/* Whatever a case has left, also one that was aborted: the next begins with nothing. */
+/* Clean up, in case the test was aborted. */
 static void klp_shadow_type_case_exit(struct kunit *test)
 {
 	unsigned int i;

@@ -1,4 +1,4 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What a kernel prints before it goes on as if nothing had happened.
+# Print a kernel error after which the machine continues.
 echo 'BUG: sleeping function called from invalid context' >/dev/kmsg

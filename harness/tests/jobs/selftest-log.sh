@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The selftests on a machine that is not ours alone: its log is cleared meanwhile, says
-# "installed", the locale is another one, and a script is interrupted while a livepatch
-# is enabled. None of this may fail a test; a bad line in a cleared log must.
+# Run selftests on a machine in use: the log is cleared during a test, or has messages with
+# the word "installed", the locale is not C, and a script is interrupted while a livepatch
+# is enabled. None of these may fail a test. An error in a log that was cleared must.
 cd /payload/selftests/livepatch || exit
 echo 'foo: firmware installed' >/dev/kmsg
 
-# quietly(script...): it passes
+# quietly(script...): the script succeeds; its output is printed only if it fails
 quietly()
 {
 	LC_ALL=de_DE.UTF-8 "$@" >/tmp/out 2>&1 || { cat /tmp/out; exit 1; }
@@ -17,7 +17,7 @@ clearing=$!
 quietly ./test-shadow-ctor.sh
 quietly ./test-shadow-api.sh
 
-# In a group of its own, as from a terminal.
+# Run jobs in separate process groups, as an interactive shell does.
 set -m
 ./test-shadow-lifetimes.sh >/tmp/out 2>&1 &
 until grep -q 'ok 1 ' /tmp/out; do

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Our selftests on a kernel that counts what is executed; the counts, those of the
-# boot among them, go to the third disk as a tar.
+# Run our selftests on a kernel with gcov. The counts, including those of the boot, are
+# written to the third disk as a tar.
 cd /payload/selftests || exit 1
 tests=(livepatch/test-shadow-*.sh)
 options=()
@@ -10,7 +10,7 @@ for test in "${tests[@]}"; do
 done
 ./run_kselftest.sh "${options[@]}" | tee /tmp/tap
 
-# tar would believe the size that debugfs gives, which is 0.
+# Copy the files first, because their size in debugfs is 0, and tar relies on it.
 mkdir /tmp/counts
 find /sys/kernel/debug/gcov -name '*.gcda' | while read -r file; do
 	cat "$file" >"/tmp/counts/${file##*/}"

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: demo.sh, as root on a kernel with the store and the samples
 #
-# Shows the sample driver's fault and how one livepatch after another mends it
-# with shadow variables. Whatever it shows it also checks; the first thing that
-# is not so ends it with one line and status 1. When all is well nothing stays loaded.
+# Show a bug of the sample driver, and how several livepatches fix it with shadow variables.
+# All results are checked; the first unexpected one ends the demo with an error message and
+# status 1. At the end, all modules are unloaded.
 #
 # shellcheck disable=SC2016  # show() evaluates what it is given
 
@@ -24,7 +24,7 @@ total_freed=0
 
 trap 'rm -f "$shown"' EXIT
 
-# die(message): say what is not as it should be, and end
+# die(message): print an error message and exit
 die()
 {
 	echo "demo: FAILED: $*" >&2
@@ -37,14 +37,14 @@ heading()
 	printf '%s\n' "${*//?/-}"
 }
 
-# show(command): run a command here, as a person would type it, with its output
+# show(command): run a command in this shell, and show it with its output
 show()
 {
 	echo "\$ $1"
 	status=0
 	eval "$1" >"$shown" 2>&1 || status=$?
 	output=$(<"$shown")
-	# As an interactive shell words its errors.
+	# Show errors in the format of an interactive shell.
 	[[ ! $output =~ ^[^\ ]*:\ line\ [0-9]+:\ (.*) ]] || output="bash: ${BASH_REMATCH[1]}"
 	[[ -z $output ]] || echo "$output"
 }
@@ -98,7 +98,7 @@ load()
 	reads 1 "/sys/kernel/livepatch/$1/enabled" || die "$1 is not enabled"
 }
 
-# remove(livepatch): one that was disabled or replaced
+# remove(livepatch): unload a disabled or replaced livepatch
 remove()
 {
 	await "end of $1" gone "/sys/kernel/livepatch/$1"
@@ -106,8 +106,8 @@ remove()
 	works "rmmod $1"
 }
 
-# unload(livepatch, more): remove it; add its counts up. It has freed so many more
-# variables than it has created: what one hands on another takes over.
+# unload(livepatch, more): remove a livepatch, and add up its counters. It must have freed
+# "more" variables more than it has created: those that it has inherited.
 unload()
 {
 	local line
@@ -122,7 +122,7 @@ unload()
 	total_freed=$((total_freed + BASH_REMATCH[2]))
 }
 
-# counts(livepatch, created, freed): its counts so far, which must be these
+# counts(livepatch, created, freed): show the counters, which must have these values
 counts()
 {
 	works "grep . /sys/module/$1/parameters/*"
@@ -130,7 +130,7 @@ counts()
 		die "$1: should have created $2 variables and freed $3"
 }
 
-# both_read(one, two): they read the same number, into before
+# both_read(one, two): two sessions read the same number; sets before
 both_read()
 {
 	number "cat <&\$$1"
@@ -139,7 +139,7 @@ both_read()
 	((output == before)) || die "$1 reads $before, but $2 reads $output"
 }
 
-# faulty(one, two): each of two sessions counts a visitor, and one gets lost
+# faulty(one, two): two sessions count a visitor each, and one update is lost
 faulty()
 {
 	both_read "$1" "$2"
@@ -150,7 +150,7 @@ faulty()
 	echo "=> $before and two visitors make $output: one is lost, nobody was told"
 }
 
-# mended(one, two): the same, and neither gets lost
+# mended(one, two): two sessions count a visitor each, and no update is lost
 mended()
 {
 	both_read "$1" "$2"
@@ -164,7 +164,7 @@ mended()
 	echo "=> $before and two visitors make $output"
 }
 
-# refused(session, number): it may not write that
+# refused(session, number): writing the number fails with ESTALE
 refused()
 {
 	show "echo $2 >&\$$1"

@@ -1,3 +1,3 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Nothing: whether the VM boots and gives a verdict is the question.
+# An empty job, to test that the VM boots and gives a verdict.

@@ -1,21 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Variables that take most of the memory: the page cache stays, and if there is no memory
-# for the table that they want, attempts to allocate it become rare. The third disk is
-# what the cache holds; /payload/pressure says how many variables there are.
+# Let variables take most of the memory: the page cache must stay, and if there is not
+# enough memory for a larger table, the delay between attempts to allocate it must increase.
+# The page cache has the content of the third disk. /payload/pressure sets the number of
+# variables.
 # shellcheck source=/dev/null
 . /payload/pressure
 : "${variables:?}" "${refusals:?}"
 seconds=60
 control=/proc/dynamic_debug/control
 
-# cached(): MiB of the third disk in the page cache
+# cached(): print the number of MiB of the third disk in the page cache
 cached()
 {
 	awk '/^Buffers:/ { print int($2 / 1024) }' /proc/meminfo
 }
 
-# refused(): attempts so far
+# refused(): print the number of attempts so far
 refused()
 {
 	dmesg | grep -cE 'no memory for [0-9]+ chains'
@@ -23,7 +24,7 @@ refused()
 
 count=0 failed=0
 
-# report(status, text)
+# report(status, text): print a TAP line
 report()
 {
 	count=$((count + 1))
@@ -38,7 +39,7 @@ report()
 echo 'file shadow_table.c +p' >$control
 insmod /payload/selftests/livepatch/test_shadow_modules/test_klp_shadow_table.ko keep="$variables"
 report $? "$variables variables are added"
-# The cache of a block device goes with its last user.
+# Keep the device open: its page cache is dropped when it is closed.
 exec 3</dev/vdc
 cat <&3 >/dev/null
 before=$(cached) attempts=$(refused)

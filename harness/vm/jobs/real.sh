@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# One of the tests of livepatches of the kernel itself, klp_test= on the kernel's
-# command line, with the arguments klp_arguments=.
+# Run one of the tests of sample livepatches: klp_test= on the kernel's command line, with
+# the arguments klp_arguments=.
 read -ra words </proc/cmdline
 arguments=()
 for word in "${words[@]}"; do
@@ -10,7 +10,7 @@ for word in "${words[@]}"; do
 	klp_arguments=*) IFS=, read -ra arguments <<<"${word#*=}" ;;
 	esac
 done
-# Broken livepatches take the place of the real ones.
+# Replace livepatches by broken ones, if there are any.
 for module in /payload/busted/*.ko; do
 	[[ ! -f $module ]] || mount --bind "$module" "$(modinfo -n "$(basename "$module" .ko)")" || exit
 done

@@ -1,13 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Livepatches that were compiled against a stock kernel run on ours. (G12)
-#
-# They are the kernel's own samples. The two that mend come before the module
-# that leaks, so that nothing leaks.
+# Run livepatches that were compiled for an unmodified kernel: the kernel's samples. The two
+# livepatches are loaded before the module that they fix, so that it does not leak. (G12)
 set -e
 cd /payload/stock-livepatches
 
-# The next one is refused while there is a transition.
+# settled(): wait for the end of the transition, before which no livepatch can be loaded
 settled()
 {
 	local i
@@ -23,7 +21,7 @@ for module in livepatch-shadow-fix1 livepatch-shadow-fix2 livepatch-shadow-mod; 
 	insmod "$module.ko"
 	settled
 done
-# Its objects live for 12 s: a whole life goes through alloc, get and free.
+# Objects of the module live for 12 s. Some are allocated, looked up and freed in this time.
 sleep 18
 rmmod livepatch-shadow-mod
 
@@ -36,7 +34,7 @@ for patch in livepatch_shadow_fix2 livepatch_shadow_fix1; do
 	rmmod "$patch"
 done
 
-# What the two print when they find and free their variables.
+# Messages of the livepatches when they find and free variables.
 for message in 'prevented leak' 'check counter = [1-9]'; do
 	echo "'$message': $(dmesg | grep -c "$message") times"
 	dmesg | grep -q "$message"

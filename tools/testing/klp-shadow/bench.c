@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Native speed of the store beside the kernel's own and a floor: an RCU hash of ideal
- * size that cannot grow, construct or look again. All are in this process and use the
- * same lock, allocator and RCU. Each round measures each store once, in turn, so that
- * a disturbance of the machine hits all of them.
+ * Speed of the store, of the kernel's store and of a floor: an RCU hash table of ideal
+ * size that cannot be resized, and calls no constructors. All run in this process with
+ * the same lock, allocator and RCU. Each round measures all stores in turn, so that
+ * disturbances affect all of them.
  *
- * bench [rounds [operation|all [N...]]]: medians in ns, and the medians of the ratios of the rounds.
+ * bench [rounds [operation|all [N...]]]: medians in ns, and medians of the ratios per round.
  */
 #include "shim.h"
 
@@ -34,7 +34,7 @@ int floor_resize(unsigned long n);
 static void *parents[MAX_N];
 static unsigned long n;
 
-/* The parents in the order of visits, which is too long to be learned by heart. */
+/* The parents in random order. Many, so that branches cannot be predicted. */
 static void *visits[MAX_N];
 static unsigned long visit_count;
 static __thread unsigned long pos;
@@ -49,7 +49,7 @@ static inline void *next_parent(unsigned long carry)
 	return visits[pos];
 }
 
-/* What a typed free does if there is nothing to free. */
+/* The path of a typed free that finds nothing to free. */
 static noinline void ours_type_free(void *obj, unsigned long id)
 {
 	if (!klp_shadow_absent(obj, id))
@@ -60,7 +60,7 @@ static noinline void ours_type_free(void *obj, unsigned long id)
 #define stock_type_free			stock_shadow_free
 #define floor_type_free			floor_shadow_free
 
-/* A value that is always 0, but the processor must have @data to know. */
+/* Always 0, but depends on @data, so the next lookup waits for this one. */
 #define CARRY(data)	((unsigned long)(data) & 1)
 
 #define LOOP(store, name, statements)						\
@@ -236,7 +236,7 @@ static void measure(const struct op *op, int rounds, bool with_stock)
 			store = (i + r) % STORES;
 			if (store == 1 && !with_stock)
 				continue;
-			/* The same parents for each store. */
+			/* All stores visit the same parents in a round. */
 			pos = (r * 7919UL) % visit_count;
 			ns[store][r] = run(op, store, count[store]);
 		}
@@ -263,7 +263,7 @@ static unsigned long random_below(unsigned long limit)
 	return state % limit;
 }
 
-/* Objects of 192 bytes in pages that are not in order. */
+/* Addresses of objects of 192 bytes, in slabs whose pages are not in order. */
 static void make_parents(void)
 {
 	unsigned long i, pages = DIV_ROUND_UP(n, 21);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Random sequences of all calls of the shadow store against a model: an array of what
- * each <parent, id> has. A sequence begins and ends with an empty store. Resizes,
- * readers and other CPUs' calls come in between the steps of a call.
+ * Random sequences of all calls of the shadow store against a model: an array with the
+ * expected variable of each <parent, id>. A sequence begins and ends with an empty store.
+ * Resizes, readers and calls by other CPUs run between the steps of a call.
  *
- * model [seed [operations]]: a sequence that fails is reduced and printed.
+ * model [seed [operations]]: a sequence that fails is reduced to the operations that make
+ * it fail, and printed.
  */
 #include "shim.h"
 
@@ -21,7 +22,7 @@
 #define READERS		2
 #define SEQUENCE	2000		/* operations */
 
-/* One operation, from random bytes. */
+/* An operation with its arguments, which are random bytes. */
 struct op {
 	u8 kind, p, i, q, size, flags, n, nest;
 };
@@ -31,11 +32,11 @@ enum {
 	WORK, SETTLE, TABLE_FAILS,
 };
 
-/* How often each comes in 64. */
+/* Number of times that each kind of operation occurs in 64. */
 static const u8 weights[] = { 11, 6, 10, 1, 9, 4, 2, 1, 5, 6, 7, 1, 1 };
 
 #define IRQS_OFF	BIT(0)
-#define FAILS		BIT(1)		/* its allocation */
+#define FAILS		BIT(1)		/* the allocation fails */
 #define CTOR		BIT(2)
 #define CTOR_FAILS	(BIT(3) | BIT(4))
 #define RELEASE		BIT(5)
@@ -63,10 +64,10 @@ static size_t size_of(const struct op *op)
 /* === The model === */
 
 static struct var {
-	u8 *data;		/* NULL: there is none */
+	u8 *data;		/* NULL: no variable */
 	size_t size;
 	u8 fill;
-	bool doomed;		/* a running free_all removes it */
+	bool doomed;		/* existed when a free_all began that is running */
 } vars[PARENTS][IDS];
 
 static unsigned long ids[IDS];
@@ -74,13 +75,16 @@ static u8 serial;
 static unsigned long removed;	/* calls of the destructor */
 static unsigned long releases, released;
 
-/* Never dereferenced, and the same in each run. */
+/* Parents are never dereferenced; constants make runs reproducible. */
 static void *parent(int p)
 {
 	return p ? (void *)(0xffff888000000000UL + 192 * p) : NULL;
 }
 
-/* Calls in progress, the innermost last: what they are about is in between. */
+/*
+ * Calls in progress, the innermost last. Until a call returns, the variables that it
+ * changes may be in the state before or after it.
+ */
 #define DEPTH		3
 static struct call {
 	const struct op *op;
@@ -150,10 +154,10 @@ static void check(int p, int i)
 static struct reader {
 	struct shim_task *task;
 	int p, q, i;
-	bool two;			/* looks at @p, then at @q */
-	bool any;			/* may find anything */
-	bool none;			/* may find nothing */
-	bool must, moved;		/* finds it on either; moved from @p to @q */
+	bool two;			/* looks @p up, and @q if that misses */
+	bool any;			/* any result is correct */
+	bool none;			/* NULL is correct */
+	bool must, moved;		/* may not miss on both; was moved from @p to @q */
 	bool done;
 	int n;
 	struct var allowed[8];
@@ -167,7 +171,7 @@ static void reader_fn(void *arg)
 
 	rcu_read_lock();
 	data = get(r->p, r->i);
-	/* The data stays as long as the section, whatever is done meanwhile. */
+	/* The data must stay until rcu_read_unlock(), even if the variable is removed here. */
 	shim_hook(HOOK_READ);
 	if (r->two && !data) {
 		smp_rmb();
@@ -201,7 +205,7 @@ static void reader_allow(int p, int i)
 	}
 }
 
-/* A call begins: readers of its variable may see it before and after. */
+/* A call begins: readers of its variable may see the state before or after it. */
 static void reader_call(const struct call *call, int k)
 {
 	struct reader *r;
@@ -242,9 +246,12 @@ static void reader_step(struct reader *r, long budget)
 		shim_task_step(r->task, budget);
 }
 
-/* === What comes in between === */
+/* === Hooks === */
 
-/* Other CPUs look up in the middle of changes: what is not in progress is as it was. */
+/*
+ * Another CPU looks up before a store of a call. Variables that no call in progress
+ * changes are in the state that the model has.
+ */
 static void write_hook(void)
 {
 	const struct call *call = calls + depth - 1;
@@ -270,7 +277,7 @@ static const struct op *ops;
 static size_t op_count, op_pos;
 static void run_op(const struct op *op);
 
-/* Another CPU's call comes in at an allocation or before a lock. */
+/* Another CPU makes a call at an allocation, or just before a lock is taken. */
 static void main_hook(enum shim_hook where)
 {
 	struct call *call = calls + depth - 1;
@@ -294,7 +301,7 @@ static bool alloc_fails(size_t size, gfp_t gfp, bool table)
 	if (table)
 		return table_fails;
 	shim_assert(depth && !call->forbid);
-	/* The caller's flags, without a report. */
+	/* The flags of the caller are used, and failures are not reported. */
 	shim_assert((gfp & ~__GFP_ZERO) == (call->gfp | __GFP_NOWARN));
 
 	return call->fails;
@@ -328,7 +335,7 @@ static void dtor_id(void *obj, void *data, int i)
 	removed++;
 }
 
-/* A destructor for each id, because it is not told which. */
+/* One destructor per id, because the id is not passed to it. */
 #define DTOR(i)	static void dtor ## i(void *obj, void *data) { dtor_id(obj, data, i); }
 DTOR(0) DTOR(1) DTOR(2) DTOR(3) DTOR(4) DTOR(5)
 static const klp_shadow_dtor_t dtors[] = { dtor0, dtor1, dtor2, dtor3, dtor4, dtor5 };
@@ -359,7 +366,7 @@ static void op_alloc(struct call *call, bool alloc)
 	data = (alloc ? klp_shadow_alloc : klp_shadow_get_or_alloc)
 		(parent(call->p), ids[call->i], size, call->gfp,
 		 op->flags & CTOR ? ctor : NULL, call);
-	/* What happened in between counts: this call found or added it last. */
+	/* Calls of the hooks and this one have updated the model: the variable exists. */
 	if (var->data && (existed || (fits && !call->fails))) {
 		shim_assert(data == (alloc ? NULL : var->data));
 		if (alloc)
@@ -463,7 +470,7 @@ static void op_move(struct call *call)
 	check(call->q, call->i);
 }
 
-/* As klp_shadow_convert() does it: the variable of another id is linked first. */
+/* As klp_shadow_convert(): the new variable is linked before the old one is unlinked. */
 static void op_convert(struct call *call)
 {
 	struct var *from = &vars[call->p][call->i], *to = &vars[call->p][call->j];
@@ -481,7 +488,7 @@ static void op_convert(struct call *call)
 	old = klp_shadow_find(parent(call->p), ids[call->i]);
 	shim_assert(old ? from->data == (u8 *)old->data : !from->data);
 	if (old && (!new || to->data)) {
-		/* It cannot be converted. */
+		/* A variable that cannot be converted is removed. */
 		klp_shadow_remove(old, dtors[call->i], with, &list);
 		shim_assert(!from->data);
 		releases += !!with;
@@ -510,7 +517,7 @@ static void op_convert(struct call *call)
 	check(call->p, call->j);
 }
 
-/* Readers come to their end, and workers have nothing to do any more. */
+/* Let readers and workers finish, and compare all variables with the model. */
 static void settle(void)
 {
 	unsigned long n = 0, tables;
@@ -528,7 +535,7 @@ static void settle(void)
 			n += !!vars[p][i].data;
 		}
 	}
-	/* A chain for each entry, or the first table; not 16 times as many. */
+	/* Outside the first table, there are 1 to 16 chains per entry. */
 	tables = shim_table_bytes() / 8;
 	if (n > 2 << KLP_SHADOW_FIRST_BITS && tables < n)
 		shim_fail("%lu entries are left in %lu chains", n, tables);
@@ -581,7 +588,7 @@ static void run_call(const struct op *op, int k)
 		shim_irq_restore(false);
 }
 
-/* The model does not know which of two iterations removes a variable. */
+/* If two iterations of an id overlap, the model does not know which removes a variable. */
 static bool is_iterated(int i)
 {
 	const struct call *call;
@@ -599,7 +606,7 @@ static void run_op(const struct op *op)
 	struct op fill = { .i = op->i, .size = 2 };
 	int k = kind(op), n;
 
-	/* By the operation alone, so that it does the same without others. */
+	/* Depends on this operation only, so reduce() can drop others without changing it. */
 	hook_random = (op->p * 251u + op->q) * 65599u + op->n * 31 + op->flags + 1;
 
 	switch (k) {
@@ -662,7 +669,7 @@ static void run_ops(const struct op *list, size_t count)
 
 static void init_ids(void)
 {
-	/* The second shares a list with the third. */
+	/* The second and the third id share a list. */
 	static const unsigned long list[] = { 0, 1, 2, -1UL, 1UL << 63, 0x1234 };
 
 	memcpy(ids, list, sizeof(ids));
@@ -752,7 +759,7 @@ static void print_op(const struct op *op)
 	printf("\n");
 }
 
-/* In a child: false if it fails. */
+/* Run a sequence in a child process. Returns false if it fails. */
 static bool passes(const struct op *list, size_t count, bool quiet)
 {
 	int status;
@@ -772,7 +779,7 @@ static bool passes(const struct op *list, size_t count, bool quiet)
 	return !status;
 }
 
-/* Drop pieces, smaller and smaller ones, as long as it fails without them. */
+/* Drop pieces of decreasing size, if the sequence still fails without them. */
 static void reduce(const struct op *list, size_t count)
 {
 	struct op less[SEQUENCE], now[SEQUENCE];
@@ -810,7 +817,7 @@ static void make_ops(struct op *list, u32 seed, unsigned long sequence)
 
 	for (n = 0; n < SEQUENCE * sizeof(*list); n++)
 		bytes[n] = next_random(&state) >> 11;
-	/* Some sequences are about few variables. */
+	/* Every other sequence has few variables, so that calls meet more often. */
 	for (n = 0; n < SEQUENCE && sequence & 1; n++) {
 		list[n].p %= 4;
 		list[n].q %= 4;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Break the shadow store in hundreds of small ways, and see whether its tests notice.
+"""Make hundreds of small changes to the shadow store, and check that its tests fail.
 
 mutants.py [-j N] [-k PATTERN] [-f FILE] [-l] OURS KSRC OUT [PATCH...]
 
@@ -9,10 +9,10 @@ changes one thing in a function of shadow.c, shadow_table.c or shadow_reclaim.c,
 shadow_table.h's inline ones, and is run against model, steps and threads. The patches
 run first. Mutants that do not compile, or whose object code is that of the original or
 of an earlier one, do not count. -k takes only those that match the pattern, -f those
-that the file names; -l lists and does not run.
+that the file lists; -l prints their names and does not run them.
 
-mutants.explained names those that survive for a reason. Fails if more than 5% survive
-without one, or if a patch does.
+mutants.explained lists mutants that may survive, with a reason. Fails if more than 5% survive
+without a reason, or if a patch survives.
 """
 import argparse, concurrent.futures, hashlib, os, re, shutil, signal, subprocess, sys, threading
 
@@ -21,13 +21,13 @@ INLINE = 'shadow_table.h'
 FILES = [f'{name}.c' for name in STORE] + [INLINE]
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# Statements that say nothing to a machine, or nothing that the tests could see.
+# Statements without an effect, or without one that the tests could see.
 SKIP = re.compile(r'(lockdep_assert|pr_debug|cond_resched)')
 DECLARATION = re.compile(r'(static|const|unsigned|struct|enum|bool|void|int|long|u\d+|size_t|gfp_t|'
                          r'HLIST_HEAD|LLIST_HEAD|LIST_HEAD)\b[^(]*')
 HEADER = re.compile(r'(if|for|while|\w*for_each\w*)\s*\(|(else|do)\b')
 
-# (pattern, replacements) in an expression; the pattern's groups can be used.
+# (pattern, replacements) in an expression; replacements may refer to groups of the pattern.
 CHANGES = [(re.compile(p), r) for p, r in [
     (r' < ', [' <= ', ' > ']), (r' > ', [' >= ', ' < ']), (r' <= ', [' < ']), (r' >= ', [' > ']),
     (r' == ', [' != ']), (r' != ', [' == ']), (r' && ', [' || ']), (r' \|\| ', [' && ']),
@@ -47,7 +47,7 @@ NUMBER = re.compile(r'(?<![\w.])(\d+)(?![\w.])')
 
 
 def masked(text):
-    """Comments and strings become as many blanks."""
+    """Replace comments and strings by blanks of the same length."""
     blank = lambda m: re.sub(r'[^\n]', ' ', m.group())
     return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\])\'', blank, text, flags=re.S)
 
@@ -180,13 +180,13 @@ def mutants_of(file, source):
     changes += [(name, a, b, new) for name, start, end in functions(code)
                 for a, b, new in body_mutants(code, start, end)]
     for name, start, end, new in changes:
-        # Lines stay, so that those of messages do.
+        # Keep the number of lines, so that line numbers in messages do not change.
         lines = source.count('\n', start, end) - new.count('\n')
         text = source[:start] + new + '\n' * max(lines, 0) + source[end:]
         if text in seen:
             continue
         seen.add(text)
-        # The whole lines, for the reader.
+        # The name has the whole lines, to be readable.
         first = source.rindex('\n', 0, start) + 1
         last = source.index('\n', end)
         key = '%s: %s => %s' % (name, squeeze(code[first:last]),
@@ -298,7 +298,7 @@ class Runner:
                 if same == 'mutant' or same and variant == 'threads':
                     mutant.result = 'identical'
                     return mutant
-            # The other variant's code may differ.
+            # Identical in this variant, but perhaps not in the other one.
             if same:
                 continue
             binary = f'{dir}/{test}'
@@ -316,7 +316,7 @@ class Runner:
 
 
 def explained():
-    """Mutants of mutants.explained, each with the reason: the comment before."""
+    """Names of the mutants in mutants.explained, with the reason from the comment before."""
     reasons, reason, last = {}, '', ''
     with open(f'{HERE}/mutants.explained') as f:
         for line in map(str.rstrip, f):
@@ -340,7 +340,7 @@ def main():
     parser.add_argument('patch', nargs='*')
     args = parser.parse_args()
     out = os.path.abspath(args.out)
-    # A copy, because the tree may be edited meanwhile.
+    # Test a copy: the tree may be edited while the mutants run.
     store = f'{out}/tree/kernel/livepatch'
     shutil.rmtree(f'{out}/tree', ignore_errors=True)
     shutil.copytree(f'{args.ours}/kernel/livepatch', store)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What shim.h declares: first what the variants share, then each variant's own. */
+/* Functions of shim.h: common ones first, then those of each variant. */
 #include "shim.h"
 
 #include <stdarg.h>
@@ -12,7 +12,7 @@ long shim_available = 1L << 20;
 struct workqueue_struct *shim_system_wq;
 u64 shim_random = 0x243f6a8885a308d3ULL;
 
-/* Statistics are exact with one thread, which is where tests rely on them. */
+/* Relaxed, because tests with several threads read statistics only at the end. */
 #define STAT(field)	__atomic_fetch_add(&shim_stats.field, 1, __ATOMIC_RELAXED)
 
 void shim_fail(const char *fmt, ...)
@@ -29,7 +29,7 @@ void shim_fail(const char *fmt, ...)
 
 void shim_warn(const char *fmt, ...)
 {
-	/* A WARN prints, and the console may need any lock. */
+	/* Printing may take any lock of the console, so not in an interrupt. */
 	shim_assert(!shim_cpu.in_irq);
 #ifdef SHIM_MODEL
 	shim_assert(!shim_any_lock_held());
@@ -49,7 +49,7 @@ void shim_print(bool deferred, const char *fmt, ...)
 static void shim_rcu_run(void);
 #endif
 
-/* Interrupts that were raised meanwhile come as soon as they are on. */
+/* Restore the state of interrupts. Those that were raised while off run now. */
 void shim_irq_enter(bool off)
 {
 	struct irq_work *work;
@@ -108,8 +108,8 @@ void shim_unlock_irqrestore(spinlock_t *lock, bool off)
 #endif
 
 /*
- * The store must neither allocate nor free, nor wake anything up, with interrupts off,
- * but in an interrupt of its own: its caller may hold locks that these take.
+ * With interrupts off, the store may neither allocate nor free, nor wake anything up: its
+ * caller may hold locks that these take. The interrupts that the store raises may.
  */
 static void shim_assert_may_free(void)
 {
@@ -144,7 +144,7 @@ struct shim_task {
 	unsigned int sections;		/* nested read-side sections */
 	unsigned int locks;
 	struct shim_cpu cpu;
-	unsigned long since;		/* when the outermost one began */
+	unsigned long since;		/* when the outermost section began */
 	bool live, running;
 	void *fake_stack;
 	char *stack;
@@ -215,7 +215,7 @@ struct shim_task *shim_task_start(void (*fn)(void *arg), void *arg)
 	return task;
 }
 
-/* A coroutine has a CPU of its own. */
+/* Each coroutine is a separate CPU. */
 bool shim_task_step(struct shim_task *task, long budget)
 {
 	struct shim_cpu cpu = shim_cpu;
@@ -241,7 +241,7 @@ static void task_yield(void)
 
 void shim_hook(enum shim_hook where)
 {
-	/* Lookups of the write hook are not interrupted. */
+	/* No hooks are called in lookups of the write hook. */
 	static struct shim_task *in_write_hook;
 
 	if (where == HOOK_READ)
@@ -266,7 +266,7 @@ void shim_hook(enum shim_hook where)
 
 void shim_lock(spinlock_t *lock)
 {
-	/* The main coroutine's hook is where another CPU gets the lock first. */
+	/* In the hook of the main coroutine, another CPU may take the lock first. */
 	shim_hook(HOOK_LOCK);
 	while (lock->locked && !shim_is_main())
 		task_yield();
@@ -350,7 +350,7 @@ bool rcu_read_lock_held(void)
 	return shim_current->sections;
 }
 
-/* Whether each section that was there at @since is over. */
+/* Whether all read-side sections that had begun before @since have ended. */
 static bool rcu_elapsed(unsigned long since)
 {
 	struct shim_task *task;
@@ -363,7 +363,7 @@ static bool rcu_elapsed(unsigned long since)
 	return !locks_held && !irqs_disabled();
 }
 
-/* In the memory that is to be freed: func has the time, next a link. */
+/* The time of the call is in func of the callback. The head itself is poisoned. */
 void shim_kfree_rcu(struct rcu_head *head, void *ptr)
 {
 	struct {
@@ -412,8 +412,8 @@ void synchronize_rcu(void)
 /* === Memory === */
 
 /*
- * In front of the memory: the size of a table, so that what is left can be counted,
- * and whether it is such memory. Tables are aligned as vmalloc() does, for cachelines.
+ * Words in front of each block: the size if it is a table, to count the memory of tables,
+ * and a magic number that shim_free() checks. Blocks are aligned for cache lines.
  */
 #define HEADER	8
 
@@ -586,7 +586,7 @@ void shim_unlock(spinlock_t *lock)
 	smp_store_release(&lock->locked, 0);
 }
 
-/* One function each, as in the kernel. */
+/* Not inlined, as in the kernel. */
 bool shim_lock_irqsave(spinlock_t *lock)
 {
 	bool off = shim_irq_save();
@@ -658,7 +658,7 @@ void shim_free(const void *ptr)
 #else
 #define SMALL		960UL
 
-/* Large pages, as for vmalloc() and the kernel's map of all memory. */
+/* Huge pages, as for vmalloc() and the direct map of the kernel. */
 static noinline void *alloc_large(size_t size)
 {
 	void *mem = aligned_alloc(2 << 20, round_up(size, 2UL << 20));
@@ -672,7 +672,7 @@ static noinline void *alloc_large(size_t size)
 #ifdef SHIM_CHEAP
 /*
  * A list of free objects for each thread and each multiple of 64 bytes. As in the
- * kernel, the page of an object tells its size.
+ * kernel, the size of an object is found by its page.
  */
 #define ARENA		(4UL << 30)
 
@@ -768,7 +768,7 @@ void rcu_read_lock(void)
 		reader = &readers[__atomic_fetch_add(&reader_count, 1, __ATOMIC_RELAXED)];
 		shim_assert(reader < readers + READERS);
 	}
-	/* An exchange is a full barrier: what the section reads comes after it. */
+	/* A full barrier before the loads of the section. */
 	__atomic_exchange_n(&reader->since, __atomic_load_n(&now, __ATOMIC_SEQ_CST),
 			    __ATOMIC_SEQ_CST);
 }
@@ -827,7 +827,7 @@ static void rcu_free_many(void)
 		shim_rcu_drain();
 }
 
-/* Interrupts are on, but the caller may be a reader: then the end of its section frees. */
+/* If the caller is a reader, memory is freed when its section ends. */
 void shim_kfree_rcu(struct rcu_head *head, void *ptr)
 {
 	shim_assert_may_free();
@@ -849,9 +849,9 @@ static struct shim_qs qs[THREADS];
 __thread struct shim_qs *shim_qs;
 static int thread_count;
 
-/* As kfree_rcu() does: pointers are collected in arrays, and it never waits. */
+/* As in the kernel, kfree_rcu() collects pointers in arrays and never waits. */
 static __thread struct batch {
-	struct batch *next;		/* a later one */
+	struct batch *next;		/* younger batch */
 	unsigned long since[THREADS];
 	unsigned int count;
 	void *ptrs[DEFERRED];
@@ -969,7 +969,7 @@ static void *worker(void *arg)
 		work->pending = false;
 		delay = work->delay;
 		pthread_mutex_unlock(&wq->mutex);
-		/* A delay is shorter here, so that tests need not wait. */
+		/* Delays are shortened, to keep tests fast. */
 		if (delay)
 			usleep(10 * delay);
 		shim_online(true);
@@ -1050,7 +1050,7 @@ static int shim_init(void)
 }
 core_initcall(shim_init);
 
-/* === Types, which are not compiled: all callbacks use every module === */
+/* === Shadow types: shadow_type.c is not compiled here === */
 
 #ifdef CONFIG_KLP_SHADOW_TYPES
 struct klp_shadow_type;

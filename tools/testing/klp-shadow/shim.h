@@ -6,10 +6,10 @@
  *
  * There are three variants:
  *
- *  - SHIM_MODEL: one thread and coroutines. Nothing happens by chance: a hook is
- *    called wherever another CPU could come in between, a grace period ends as soon
- *    as the last read-side section does that was there when it began, and a wrong
- *    context (a sleep, an allocation, a lock that is not held) is a failure.
+ *  - SHIM_MODEL: one thread and coroutines, so that runs are reproducible. A hook is
+ *    called wherever another CPU could run. A grace period ends with the last read-side
+ *    section that had begun before it. To sleep or allocate in a wrong context, or to
+ *    drop a lock that is not held, is a failure.
  *  - SHIM_THREADS: threads under ThreadSanitizer. Every marked access is a C11 atomic,
  *    RCU included: ThreadSanitizer sees neither the volatile accesses nor the fences
  *    of Debian's liburcu and would report each read-side section as a race.
@@ -17,9 +17,9 @@
  *    kernel without preemption. The lock is an atomic instruction and a plain store,
  *    saving interrupts reads the flags register, and turning them off is a write to
  *    a thread-local variable. Memory comes from glibc, whose calloc(), free() and
- *    deferred free cost about as much as the kernel's: a pair that spends nearly all of
- *    its time in the store would show ratios that no kernel has. With SHIM_CHEAP, it is
- *    taken off a thread's own list instead, which shows the store's part alone.
+ *    deferred free cost about as much as the kernel's: with free memory, ratios would be
+ *    larger than in any kernel. With SHIM_CHEAP, memory is taken from a list of the
+ *    thread instead, which measures the store alone.
  */
 #ifndef _KLP_SHADOW_SHIM_H
 #define _KLP_SHADOW_SHIM_H
@@ -113,11 +113,11 @@ void __printf(1, 2) __attribute__((noreturn)) shim_fail(const char *fmt, ...);
 
 #ifdef SHIM_THREADS
 /*
- * ThreadSanitizer knows no fences. After smp_wmb(), each marked store of the thread is
- * a release until it drops a lock, and each marked load is an acquire. A store with the
- * lock held is also ordered after what earlier holders did, as the kernel's are for
- * CPUs that do not take the lock: loads acquire that as well. The litmus tests are for
- * what this allows in excess.
+ * ThreadSanitizer does not support fences. Instead, marked stores after smp_wmb() are
+ * releases until the thread drops a lock, and all marked loads are acquires. Loads also
+ * acquire the accesses of earlier lock holders, because in the kernel a store with the
+ * lock held is ordered after those for all CPUs. This is stronger than the kernel's
+ * memory model; the litmus tests cover the difference.
  */
 extern __thread int shim_order;
 extern char shim_lock_order;
@@ -158,7 +158,7 @@ void AnnotateIgnoreReadsEnd(const char *file, int line);
 	do { shim_hook(HOOK_READ); __atomic_thread_fence(__ATOMIC_ACQUIRE); } while (0)
 #define data_race(x)		(x)
 #endif
-/* As on x86, where the lock's own instruction is a full barrier. */
+/* Nothing, as on x86, where taking a lock is a full barrier. */
 #define smp_mb__after_spinlock()	do { } while (0)
 
 #define smp_store_release(p, v) \
@@ -187,7 +187,7 @@ void AnnotateIgnoreReadsEnd(const char *file, int line);
 
 /* === Interrupts and locks === */
 
-/* What belongs to a CPU of the kernel: here, to a thread or a nested call of a test. */
+/* State of a simulated CPU. Each thread is one, and each nested call of a test. */
 struct shim_cpu {
 	unsigned int id;
 	bool irqs_off;
@@ -267,13 +267,13 @@ void shim_unlock_irqrestore(spinlock_t *lock, bool off);
 #define spin_lock_irq(l) \
 	do { shim_assert(!irqs_disabled()); (void)shim_lock_irqsave(l); } while (0)
 #define spin_unlock_irq(l)		spin_unlock_irqrestore(l, false)
-/* An interrupt would wait for ever for the task that it has interrupted. */
+/* In the kernel, an interrupt could deadlock with the task that it has interrupted. */
 #define spin_lock(l) \
 	do { shim_assert(!in_hardirq()); shim_lock(l); } while (0)
 #define spin_unlock(l) \
 	do { shim_unlock(l); shim_hook(HOOK_UNLOCK); } while (0)
 #ifdef SHIM_MODEL
-/* Another CPU may hold it at any time, which no coroutine can show. */
+/* Set by tests to simulate that another CPU holds the lock. */
 extern bool shim_lock_busy;
 #define spin_is_locked(l)		(shim_lock_busy || (l)->locked)
 #elif defined(SHIM_THREADS)
@@ -302,7 +302,7 @@ struct mutex {
 void mutex_lock(struct mutex *mutex);
 void mutex_unlock(struct mutex *mutex);
 
-/* A waiter that misses its wake-up waits for ever, as in the kernel. */
+/* A waiter that misses its wake-up sleeps forever, as in the kernel. */
 struct wait_queue_head {
 	unsigned long wakeups;
 };
@@ -436,7 +436,7 @@ bool irq_work_queue(struct irq_work *work);
 #else
 #define cond_resched()		shim_hook(HOOK_SLEEP)
 #endif
-/* Of the patches of harness/busted. */
+/* Delays in the patches of harness/busted. */
 #ifdef SHIM_MODEL
 #define udelay(us)		shim_hook(HOOK_READ)
 #else
@@ -489,19 +489,19 @@ extern struct shim_stats {
 	unsigned long tries;		/* allocations of variables and aliases, failed ones too */
 	unsigned long table_tries;
 	unsigned long warns, prints;
-	unsigned long queued, delay;	/* works; the delay of the last one */
+	unsigned long queued, delay;	/* works that were queued; delay of the last one */
 	unsigned long irqs;		/* irq_works that were queued */
 	unsigned long reads;		/* HOOK_READs */
 } shim_stats;
 
-/* An allocation fails if it returns true. */
+/* Set by tests: an allocation fails if this returns true. */
 extern bool (*shim_alloc_fails)(size_t size, gfp_t gfp, bool table);
 
 #ifdef SHIM_MODEL
 /*
- * Coroutines. The main one is a CPU in process context; the others are a worker for
- * each workqueue, and readers. Hooks in them come back to the resumer when the budget
- * is used up and they hold no lock.
+ * Coroutines. The main one is a CPU in process context; the others are readers, and a
+ * worker for each workqueue. A hook returns from a coroutine to the one that has resumed
+ * it, if the budget is used up and no lock is held.
  */
 struct shim_task;
 extern struct shim_task *shim_current;
@@ -520,7 +520,7 @@ void shim_online(bool on);
 
 #ifdef SHIM_BENCH
 /*
- * Each thread counts the moments at which it is in no read-side section. A grace
+ * Each thread counts its quiescent states, when it is in no read-side section. A grace
  * period is over when each thread that is online has counted two.
  */
 struct shim_qs {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Single steps that random sequences do not show: sizes and limits of tables, what
- * waits for a grace period, and what happens when memory is short. TAP; each test is
- * in a process of its own and begins with an empty store.
+ * Tests of single properties that random sequences do not show: sizes and limits of
+ * tables, waiting for grace periods, and low memory. The output is TAP. Each test runs in
+ * a separate process, which begins with an empty store.
  */
 #include "shim.h"
 
@@ -42,7 +42,10 @@ static bool work(void)
 	return steps < 1000;
 }
 
-/* Chains of all tables but the first. */
+/*
+ * Number of chains in all tables except the first, and chains_of() one table, as the size
+ * of the tables in words.
+ */
 static unsigned long chains(void)
 {
 	return shim_table_bytes() / 8;
@@ -53,7 +56,7 @@ static unsigned long chains_of(unsigned int bits)
 	return (sizeof(struct klp_shadow_table) + (8UL << bits)) / 8;
 }
 
-/* A reader that is in its section until it is stepped. */
+/* A reader that has entered RCU, but looks up only when it is stepped. */
 static void *reader_found;
 
 static void reader_fn(void *arg)
@@ -90,7 +93,7 @@ static bool alloc_fails(size_t size, gfp_t gfp, bool table)
 
 /* === Sizes === */
 
-/* A table that is made for @entries: two to four chains for each, as long as that goes. */
+/* Size of a table that is allocated for @entries: two to four chains for each. */
 static unsigned int bits_for(unsigned long entries)
 {
 	unsigned int bits = 0;
@@ -101,7 +104,7 @@ static unsigned int bits_for(unsigned long entries)
 	return bits;
 }
 
-/* The last of these entries is the one that is too many. */
+/* Add entries: only the last one exceeds the limit and queues a resize. */
 static void grow(unsigned long from, unsigned long to)
 {
 	unsigned long queued = shim_stats.queued;
@@ -126,7 +129,10 @@ static void shrink(unsigned long from, unsigned long to)
 		check(klp_shadow_get(parent(i), ID));
 }
 
-/* One entry for each chain, or two in the first table, at the most; 1/16 at the least. */
+/*
+ * At most one entry per chain, two in the first table. At least one per 16 chains, except
+ * in the first table.
+ */
 static void sizes(void)
 {
 	struct hlist_nulls_node *node;
@@ -140,13 +146,13 @@ static void sizes(void)
 	shrink(127, 15);
 	shrink(15, 3);
 	check(!klp_shadow_first.next);
-	/* Its chains end in the constant, which lookups compare with. */
+	/* The heads are reset to the constant end marker, with which lookups compare. */
 	for (i = 0; i < FIRST; i++) {
 		for (node = klp_shadow_first.chains[i].first; !is_a_nulls(node); node = node->next)
 			;
 		check(node == KLP_SHADOW_FIRST_END);
 	}
-	/* The first table is never too large. */
+	/* The first table never shrinks. */
 	queued = shim_stats.queued;
 	del(0, 3);
 	check(shim_stats.queued == queued);
@@ -161,17 +167,17 @@ static void size_when_work_is_late(void)
 	check(work() && chains() == chains_of(bits_for(16)));
 	add(16, 260);
 	check(work() && chains() == chains_of(bits_for(260)));
-	/* Changes during a resize are seen at its end. */
+	/* Entries that are added during a resize count at its end. */
 	add(260, 2049);
 	check(shim_workers_step(50) && chains() > chains_of(bits_for(2049)));
 	del(9, 2049);
 	check(work() && chains() == chains_of(bits_for(9)));
-	/* None is queued while one is running, and none is needed now. */
+	/* No resize was queued while one was running, and none is needed now. */
 	n = shim_stats.queued;
 	check(work() && shim_stats.queued == n);
 }
 
-/* At its end, a resize looks whether another one is needed. */
+/* At its end, a resize checks whether another one is needed, without being queued. */
 static void limits(void)
 {
 	static const struct {
@@ -198,7 +204,7 @@ static void limits(void)
 	}
 }
 
-/* No more than 1 GiB. */
+/* The largest table has 2^27 chains, which is 1 GiB. */
 static void largest_table(void)
 {
 	tables_fail = true;
@@ -209,7 +215,7 @@ static void largest_table(void)
 	check(last_table == sizeof(struct klp_shadow_table) + (8UL << 27));
 }
 
-/* Few loads for a lookup, of objects in contiguous slabs, in one place or in 16. */
+/* Short chains, so few loads per lookup, for contiguous objects in one or 16 areas. */
 static void spread(void)
 {
 	static const unsigned int strides[] = { 64, 192, 576, 1152, 2304, 4096, 7752 };
@@ -261,7 +267,7 @@ static void back_off(void)
 		check(shim_stats.delay == delay);
 		check(last_gfp == (GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN));
 		delay = min(2 * delay, 64UL * HZ);
-		/* What is added meanwhile does not try earlier, and queues nothing. */
+		/* Adding entries before the delay has expired does not queue a resize. */
 		irqs = shim_stats.irqs;
 		add(10 * i, 10 * i + 5);
 		check(shim_stats.queued == i + 1 && shim_stats.irqs == irqs);
@@ -270,14 +276,14 @@ static void back_off(void)
 		check(klp_shadow_get(parent(i), ID));
 	tables_fail = false;
 	check(work() && chains());
-	/* From the beginning. */
+	/* After a success, the delay begins at one second again. */
 	tables_fail = true;
 	add(1000, 2000);
 	shim_workers_step(1000);
 	check(shim_stats.delay == HZ);
 }
 
-/* A table takes no more than a quarter of what is available. */
+/* A table takes at most a quarter of the memory that is available. */
 static void quarter(void)
 {
 	long pages = (8L << bits_for(2000)) / PAGE_SIZE;
@@ -318,7 +324,7 @@ static void next_is_cleared(void)
 	task = reader(parent(0));
 	check(!work() && klp_shadow_first.next && klp_shadow_first.next != &klp_shadow_first);
 	check(!shim_task_step(task, 1000) && reader_found);
-	/* Now a reader of the table that is freed. */
+	/* The table is not freed before this reader has finished, either. */
 	task = reader(parent(0));
 	check(!work() && chains() == chains_of(bits_for(9)));
 	check(!shim_task_step(task, 1000) && reader_found && work() && !chains());
@@ -351,7 +357,7 @@ static void variable_is_freed(void)
 
 /* === Readers during a resize === */
 
-/* A reader that begins before one store of the resize, and goes on before another. */
+/* A reader that begins at one store of the resize, and finishes at a later one. */
 static struct {
 	struct shim_task *task;
 	unsigned long stores, start, end, budget;
@@ -366,7 +372,7 @@ static void late_hook(void)
 		shim_task_step(late.task, 1000);
 }
 
-/* Between the first table and a larger one, and between two of these, in both directions. */
+/* Grow from and shrink to the first table; grow and shrink between larger tables. */
 static void readers_during_resize(void)
 {
 	static const struct {
@@ -382,14 +388,14 @@ static void readers_during_resize(void)
 		shim_random = random;
 		size = max(from, to);
 		n = &stores[run % 4];
-		/* One of those that stay, or one that is not there. */
+		/* A parent whose variable is always there, or one that never has one. */
 		p = (random >> 16) % (min(from, to) + 1);
 
 		if (p == min(from, to))
 			p = size;
 		add(0, from);
 		check(work());
-		/* Half of them are aliases, which are found on another path. */
+		/* Half of these are aliases, which lookups find by a different code path. */
 		if (p < size && random & BIT(62)) {
 			del(p, p + 1);
 			add(size, size + 1);
@@ -408,7 +414,7 @@ static void readers_during_resize(void)
 		shim_write_hook = late_hook;
 		work();
 		shim_write_hook = NULL;
-		/* About the same the next time. */
+		/* The next run with these sizes has about as many stores. */
 		*n = late.stores;
 		shim_task_step(late.task, 1000);
 		if (!!reader_found != (p < size))
@@ -419,7 +425,7 @@ static void readers_during_resize(void)
 	}
 }
 
-/* No more than 32 entries are moved in a section with the lock held. */
+/* A worker that moves entries drops the lock after 32 of them. */
 static void count_stores(void)
 {
 	late.stores++;
@@ -437,7 +443,7 @@ static void moved_in_batches(void)
 		busy = shim_workers_step(1);
 		most = max(most, late.stores);
 	} while (busy);
-	/* Of 100 in a chain, with 4 to 6 stores for each. */
+	/* Chains have 100 entries; 4 to 6 stores move one entry. */
 	check(most >= 4 * 32 && most <= 6 * 32);
 }
 
@@ -448,7 +454,7 @@ static void irqs_off(void)
 	unsigned long flags;
 	struct shim_stats before;
 
-	/* Otherwise it frees at once, without an interrupt. */
+	/* With interrupts on, memory is freed without raising an interrupt. */
 	add(0, 2);
 	before = shim_stats;
 	del(0, 2);
@@ -461,12 +467,12 @@ static void irqs_off(void)
 	del(0, 7);
 	check(shim_stats.queued == before.queued && shim_stats.frees == before.frees);
 	local_irq_restore(flags);
-	/* The resize, and one that frees. */
+	/* The resize was queued, and the work that frees memory. */
 	check(shim_stats.queued == before.queued + 2 && shim_stats.frees == before.frees);
 	check(work() && shim_stats.frees == before.frees + 7);
 }
 
-/* Before there are work queues: the resize begins when there are. */
+/* A resize that is wanted before workqueues are allocated begins after that. */
 static bool early;
 
 static void __attribute__((constructor(200))) add_early(void)
@@ -507,13 +513,13 @@ static void in_batches(void)
 	unsigned long n, id = ID;
 
 	add(0, 100);
-	/* Lists of other CPUs. */
+	/* Variables in the lists of other CPUs. */
 	for (n = 0; n < 8; n++) {
 		shim_cpu.id = 9 * n;
 		add(200 + n, 201 + n);
 	}
 	shim_cpu.id = 0;
-	/* An id that shares the list. */
+	/* Variables of another id in the same lists. */
 	do {
 		id++;
 	} while (hash_long(id, 6) != hash_long(ID, 6));
@@ -522,7 +528,7 @@ static void in_batches(void)
 
 	shim_main_hook = count_sections;
 	klp_shadow_free_all(ID, count_dtors);
-	/* 158 variables and the end of each of 8 lists, 32 at a time. */
+	/* 158 variables and 8 list ends are visited, at most 32 in a section. */
 	check(most <= 32 && sections == 6);
 	for (n = 0; n < 208; n++)
 		check(!klp_shadow_get(parent(n), ID));
@@ -533,7 +539,7 @@ static void in_batches(void)
 	check(sections == 2);
 }
 
-/* The entries of other iterators are not variables, though one has id 0 as well. */
+/* Iterators link entries in the lists, with id 0: they are not taken for variables. */
 static void nested_free_all(enum shim_hook where)
 {
 	if (where == HOOK_LOCK && ++sections == 2)
@@ -551,20 +557,23 @@ static void two_iterators(void)
 	check(sections > 2 && dtors == 100 && !klp_shadow_state.entries);
 }
 
-/* Without the lock, and without an allocation. */
+/* Freeing or moving an absent variable takes no lock, and allocates nothing. */
 static void absent(void)
 {
 	shim_main_hook = count_sections;
 	del(0, 1);
 	check(klp_shadow_move(parent(0), parent(1), ID, GFP_KERNEL) == -ENOENT);
 	check(!sections && !shim_stats.tries);
-	/* While another CPU holds it, the variable may be about to appear. */
+	/* While another CPU holds the lock, that CPU may be adding the variable. */
 	shim_lock_busy = true;
 	del(0, 1);
 	check(sections == 1);
 }
 
-/* One that is being added when the call begins is found, by the second look. */
+/*
+ * klp_shadow_free() begins while the constructor runs. It waits for the lock, looks again,
+ * and frees the variable.
+ */
 static struct shim_task *freer;
 
 static void free_fn(void *obj)
@@ -644,14 +653,14 @@ static void releases(void)
 		check(released[n] == n);
 	check(shim_stats.frees == shim_stats.allocs);
 
-	/* Not of the alias that leads to it. */
+	/* A moved variable is released once: not for its alias as well. */
 	add(0, 1);
 	check(!klp_shadow_move(parent(0), parent(1), ID, GFP_KERNEL));
 	while (klp_shadow_free_batch(&iter, NULL, &type))
 		;
 	check(work() && release_count == 6);
 
-	/* Without one, the memory is freed as always. */
+	/* Without a release callback, memory is freed by kfree_rcu(). */
 	n = shim_stats.queued;
 	remove_one(0, &type_without);
 	check(shim_stats.queued == n && shim_stats.frees == shim_stats.allocs);
@@ -682,11 +691,11 @@ static void drained(void)
 		struct module *which = i ? &mod : NULL;
 
 		release_count = 0;
-		/* Nothing is pending: it waits for nothing. */
+		/* If no callback is pending, draining does not wait for readers. */
 		readers = reader(parent(0));
 		task = drain(which);
 		check(!shim_task_step(task, 1000));
-		/* The work has not begun: it calls them, once, after a grace period. */
+		/* If the work has not begun, the drain calls both after a grace period. */
 		remove_one(1, &type);
 		remove_one(2, &type);
 		task = drain(which);
@@ -694,18 +703,18 @@ static void drained(void)
 		check(!shim_task_step(readers, 1000));
 		check(!shim_task_step(task, 1000) && release_count == 2);
 		check(released[0] == 1 && released[1] == 2);
-		/* Nothing is left for the work, which does not wait for readers either. */
+		/* The work then finds none, and does not wait for readers. */
 		readers = reader(parent(0));
 		check(work() && release_count == 2 && !shim_task_step(readers, 1000));
 		check(shim_stats.frees == shim_stats.allocs);
-		/* And none is pending now. */
+		/* No callback is pending after that. */
 		readers = reader(parent(0));
 		task = drain(which);
 		check(!shim_task_step(task, 1000) && !shim_task_step(readers, 1000));
 	}
 }
 
-/* It waits for a callback that the worker has begun, and for those after it. */
+/* A drain waits for a callback that the worker is running, and for those behind it. */
 static void drain_waits(void)
 {
 	struct shim_task *task, *other, *readers;
@@ -727,7 +736,7 @@ static void drain_waits(void)
 		check(release_count == 1 && shim_stats.frees == shim_stats.allocs);
 	}
 
-	/* Memory without a callback is freed meanwhile. */
+	/* While a callback sleeps, memory without a callback is freed. */
 	release_waits = true;
 	remove_one(1, &type);
 	check(!work() && releasing);
@@ -738,7 +747,7 @@ static void drain_waits(void)
 	frees = shim_stats.frees;
 	check(!work() && shim_stats.frees == frees + 1);
 
-	/* Those that come meanwhile wait for a grace period of their own. */
+	/* A variable removed at that time is released after another grace period. */
 	readers = reader(parent(0));
 	remove_one(2, &type);
 	task = drain(NULL);
@@ -751,7 +760,10 @@ static void drain_waits(void)
 	check(release_count == 3 && work() && release_count == 3);
 }
 
-/* What was removed before the call is released when it returns, also by another one. */
+/*
+ * When a drain returns, all variables that were removed before it are released, even if
+ * another drain or the worker has taken them.
+ */
 static void two_drain(void)
 {
 	struct shim_task *one, *other;
@@ -777,7 +789,7 @@ static void two_drain(void)
 	}
 }
 
-/* Also one whose caller has not yet said that it is removed. */
+/* This includes variables that are removed, but not yet queued for release. */
 static void remove_fn(void *arg)
 {
 	struct klp_shadow_iter iter = { .id = ID };
@@ -811,7 +823,7 @@ static void drain_during_removal(void)
 
 /* === Modules === */
 
-/* A callback is in its type's module; @mod is where all others are. */
+/* The callback of type_b is in mod_b, those of the other types in mod. */
 static struct module mod_b;
 static struct klp_shadow_type type_b = { .name = "b", .release = release_fn };
 
@@ -830,7 +842,7 @@ static void release_quickly(void *obj, void *data)
 	release_count++;
 }
 
-/* A drain of a module calls its callbacks while that of another one sleeps. */
+/* Draining a module is not blocked by a callback of another module that sleeps. */
 static void drain_of_a_module(void)
 {
 	struct shim_task *task;
@@ -851,7 +863,10 @@ static void drain_of_a_module(void)
 	type.release = release_fn;
 }
 
-/* What a drain of another module has made ready is called, whatever came between. */
+/*
+ * While one module is drained, variables of another may pass their grace period. Their
+ * callbacks are called as well, whenever the drain gets there.
+ */
 static void none_is_left_over(void)
 {
 	struct shim_task *task;
@@ -870,7 +885,7 @@ static void none_is_left_over(void)
 		shim_task_step(task, budget);
 		release_waits = false;
 		check(work() && release_count == 1);
-		/* Another type's variable is removed with interrupts off. */
+		/* A variable of the other type is removed with interrupts off. */
 		data = klp_shadow_alloc(parent(2), ID + 2, 8, GFP_KERNEL, NULL, NULL);
 		*data = 2;
 		local_irq_save(flags);
@@ -918,7 +933,7 @@ static void errors(void)
 	data = klp_shadow_add(parent(8), ID, 8, GFP_KERNEL, fail, &err, &type, &result);
 	check(!data && result == -EINVAL && shim_stats.prints == 1 && !klp_shadow_get(parent(8), ID));
 	shim_stats.prints = 0;
-	/* Added by another CPU between the first look and the second. */
+	/* Another CPU adds the variable after the first lookup, before the lock is taken. */
 	shim_main_hook = add_before_lock;
 	data = klp_shadow_add(parent(8), ID, 8, GFP_KERNEL, fail, &err, &type, &result);
 	shim_main_hook = NULL;
@@ -931,7 +946,7 @@ static void errors(void)
 	check(klp_shadow_move(parent(0), parent(0), ID, GFP_KERNEL) == -EEXIST);
 	check(shim_stats.warns == 1 && shim_stats.prints == 1);
 
-	/* An alias makes lookups slow, but only while it is there. */
+	/* Lookups that miss take the slow path only while an alias exists. */
 	check(!klp_shadow_move(parent(0), parent(1), ID, GFP_KERNEL));
 	check(klp_shadow_first.next == &klp_shadow_first);
 	check(!klp_shadow_move(parent(1), parent(2), ID, GFP_KERNEL));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Threads under ThreadSanitizer: readers, writers, moves and resizes at the same time,
- * with allocations that fail. Each writer tells the readers what they may rely on.
+ * with allocations that fail. Each writer publishes the state that readers must find.
  *
  * threads [seconds]
  */
@@ -64,7 +64,7 @@ static int set_gen(void *obj, void *data, void *gen)
 	return 0;
 }
 
-/* With interrupts off now and then. */
+/* With interrupts off in one of four cases. */
 #define MAYBE_OFF(statement) \
 	do {								\
 		unsigned long __off = !(next_random() % 4), __flags;	\
@@ -76,7 +76,7 @@ static int set_gen(void *obj, void *data, void *gen)
 			local_irq_restore(__flags);			\
 	} while (0)
 
-/* === Variables that are always there === */
+/* === Variables that always exist === */
 
 static void read_resident(void)
 {
@@ -86,12 +86,12 @@ static void read_resident(void)
 	shim_assert(data && data->parent == parent(n) && data->gen == n);
 }
 
-/* === What has been found stays, what has gone does not come back === */
+/* === Results of later lookups are never older === */
 
 static struct toggle {
-	unsigned long freed;	/* generations whose removal has begun */
-	unsigned long seen;	/* newest generation that a reader has found */
-	unsigned long gone;	/* newest that was found, and then missed */
+	unsigned long freed;	/* newest generation whose removal has begun */
+	unsigned long seen;	/* newest generation that a lookup has found */
+	unsigned long gone;	/* newest generation found, then missed by a later lookup */
 } toggles[PAIRS];
 
 static void toggle(unsigned long *gen)
@@ -163,7 +163,7 @@ static void race(void)
 
 static unsigned long walk_started, walk_ended;
 
-/* One variable between two parents, and one that always goes on to another. */
+/* Move one variable back and forth between two parents, and one round 64 parents. */
 static void move(unsigned long *gen)
 {
 	int err;
@@ -208,7 +208,7 @@ static void read_moved(void)
 
 /* === Conversions === */
 
-/* Of variables to another id and back, as klp_shadow_convert() does it. */
+/* Convert variables to another id or back, in the way of klp_shadow_convert(). */
 static void convert(void)
 {
 	unsigned long n = next_random() % PAIRS, id = CONVERT;
@@ -237,7 +237,7 @@ static void convert(void)
 	rcu_read_unlock();
 }
 
-/* One of the ids has it, unless it is converted back meanwhile. */
+/* One of two lookups finds the variable, or it was converted back between them. */
 static void read_converted(void)
 {
 	unsigned long n = next_random() % PAIRS, tries = 0;
@@ -266,7 +266,7 @@ static void bulk_dtor(void *obj, void *data)
 static void bulk_release(void *obj, void *data)
 {
 	shim_assert(!irqs_disabled() && ((struct data *)data)->parent == obj);
-	/* No reader uses it any more. */
+	/* The grace period is over: ThreadSanitizer reports a reader that uses the data. */
 	*(struct data *)data = (struct data) { };
 	add(released, 1);
 }
@@ -290,7 +290,7 @@ static void bulk(unsigned long *round)
 			;
 		add(rounds, added);
 	}
-	/* Beside the worker: all have been called when it returns. */
+	/* The worker may run callbacks, too: all have returned when the drain does. */
 	if (gen % 8 == 0) {
 		klp_shadow_drain(gen % 16 ? &mod : NULL);
 		shim_assert(load(released) == load(rounds));
@@ -302,7 +302,7 @@ static void bulk(unsigned long *round)
 		shim_workers_wait();
 }
 
-/* Others release at the same time, as modules that go do. */
+/* Another task drains at the same time, as when a module is removed. */
 static void drain(void)
 {
 	klp_shadow_drain(next_random() % 2 ? &mod : NULL);
@@ -315,7 +315,7 @@ static void *reader_main(void *arg)
 {
 	random_state *= shim_cpu.id = (unsigned long)arg;
 	while (!load(stop)) {
-		/* A section ends, so that the memory of removed variables is freed. */
+		/* One section per round, so that grace periods end. */
 		rcu_read_lock();
 		read_resident();
 		read_toggle();
@@ -377,7 +377,7 @@ int main(int argc, char **argv)
 	for (n = 0; n < PAIRS; n++)
 		klp_shadow_alloc(parent(n), CONVERT, sizeof(struct data), GFP_KERNEL, set_gen, &n);
 
-	/* A hang is a failure, too. */
+	/* A hang ends in SIGALRM, which is a failure. */
 	alarm(seconds + 60);
 	store(failing, true);
 	for (n = 0; n < ARRAY_SIZE(mains); n++)

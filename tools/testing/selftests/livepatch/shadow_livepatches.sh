@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# What the tests of livepatches of the kernel itself share, samples/livepatch.
-# Source it after shadow_functions.sh.
+# Functions of the tests that load samples/livepatch/. Source it after shadow_functions.sh.
 # shellcheck disable=SC2154  # mark is set there
 
 total_created=0 total_freed=0
 
-# begin_livepatches(livepatch...): skip if there is one that this kernel has not
+# begin_livepatches(module...): skip the test if this kernel does not have all of them
 begin_livepatches()
 {
 	local name
@@ -22,19 +21,19 @@ begin_livepatches()
 	trap 'stop_load; unload_all; clean_up' EXIT
 }
 
-# What else goes on is stopped by the test's own function of that name.
+# stop_load(): tests that run a load in the background replace this function
 stop_load()
 {
 	:
 }
 
-# load(livepatch): and wait until every task is patched
+# load(livepatch): load it, and wait until its transition has completed
 load()
 {
 	modprobe "$1" && await reads 0 "/sys/kernel/livepatch/$1/transition"
 }
 
-# unload(livepatch): one that is disabled or replaced; adds its counts up
+# unload(livepatch): unload a disabled or replaced livepatch, and add up its counters
 unload()
 {
 	local line
@@ -49,13 +48,13 @@ unload()
 	total_freed=$((total_freed + ${line#* }))
 }
 
-# disable(livepatch): and unload it
+# disable(livepatch): disable and unload it
 disable()
 {
 	echo 0 >"/sys/kernel/livepatch/$1/enabled" && unload "$1"
 }
 
-# unload_all(): what a test that fails half way leaves loaded
+# unload_all(): clean up, if a test ends early
 unload_all()
 {
 	local dir
@@ -65,8 +64,7 @@ unload_all()
 	done
 }
 
-# count_left(): how many variables there are now, by the counts of all livepatches,
-# into left
+# count_left(): set left to the number of variables, from the counters of all livepatches
 count_left()
 {
 	local dir created freed
@@ -86,7 +84,7 @@ left_are()
 	((left == $1))
 }
 
-# try(text, command...): a TAP line for whether it succeeds
+# try(text, command...): run a command, and report whether it succeeds
 try()
 {
 	local text=$1 status=0

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Interrupts, NMIs, and the store's own lock held: G1, G6.
+# Calls in interrupts and NMIs, and while klp_shadow_lock is held: G1, G6.
 
 # shellcheck source=SCRIPTDIR/shadow_functions.sh
 . "$(dirname "$0")/shadow_functions.sh"

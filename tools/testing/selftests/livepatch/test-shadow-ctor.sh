@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Constructors, and those that fail: G1, G2, G3, G4.
+# Constructors that succeed and that fail: G1, G2, G3, G4.
 
 # shellcheck source=SCRIPTDIR/shadow_functions.sh
 . "$(dirname "$0")/shadow_functions.sh"
 
-# error_lines(id, error): number of such lines in the log
+# error_lines(id, error): number of messages about a constructor of the id
 error_lines()
 {
 	log_since "$begin" |
@@ -15,9 +15,9 @@ error_lines()
 begin test_klp_shadow_ctor
 run_module test_klp_shadow_ctor
 
-report $(($(error_lines 0x5d0c0010 -18) != 1)) "G3 one line in the log tells of a failed alloc"
-report $(($(error_lines 0x5d0c0011 -33) != 1)) "G3 and one does for get_or_alloc"
+report $(($(error_lines 0x5d0c0010 -18) != 1)) "G3 a failed alloc logs one message"
+report $(($(error_lines 0x5d0c0011 -33) != 1)) "G3 a failed get_or_alloc logs one message"
 lines=$(log_since "$begin" | grep -c 'constructor of shadow variable')
-report $((lines != 2)) "G3 and no other does: $lines lines"
+report $((lines != 2)) "G3 there are no other messages: $lines in all"
 
 finish

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The data, its size and its alignment: G2, G9, G10.
+# Content, size and alignment of the data: G2, G9, G10.
 
 # shellcheck source=SCRIPTDIR/shadow_functions.sh
 . "$(dirname "$0")/shadow_functions.sh"

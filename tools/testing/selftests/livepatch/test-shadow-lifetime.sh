@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Readers and removal: G7.
+# Data in use by readers while variables are removed: G7.
 
 # shellcheck source=SCRIPTDIR/shadow_functions.sh
 . "$(dirname "$0")/shadow_functions.sh"

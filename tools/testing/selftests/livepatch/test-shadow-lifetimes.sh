@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Variables live as long as livepatches that have their type: G14 ... G17.
+# Usage: test-shadow-lifetimes.sh [many] [force]
 #
-# Livepatches 1, 2 and 3 have types as their parameters say, livepatch 0 has none.
-# All of them patch test_klp_shadow_owner, and replace all others unless
-# they are told not to. With arguments, only what they name: "many", a million
-# variables; "force", a transition that is forced, the last that a machine can do.
+# Livepatches 1, 2 and 3 have types that are set by their parameters, livepatch 0 has none.
+# All of them patch test_klp_shadow_owner, and replace all others unless replace=0.
+# With arguments, only these parts run: "many", a million variables; "force", a forced
+# transition, after which livepatches can no longer be tested before a reboot.
 
 # shellcheck source=SCRIPTDIR/shadow_functions.sh
 . "$(dirname "$0")/shadow_functions.sh"
@@ -17,14 +18,14 @@ lp_name()
 	echo "test_klp_shadow_lp$1"
 }
 
-# is(text, actual, wanted)
+# is(text, actual, wanted): report whether both are equal
 is()
 {
 	[[ $2 == "$3" ]] || echo "# $1: '$2', not '$3'"
 	report "$([[ $2 == "$3" ]]; echo $?)" "$1"
 }
 
-# insert(n, parameter...): livepatch n, its transition may go on
+# insert(n, parameter...): load livepatch n, without waiting for its transition
 insert()
 {
 	local name
@@ -33,7 +34,7 @@ insert()
 	insmod "$modules/$name.ko" "${@:2}" && loaded="$name $loaded"
 }
 
-# lp(n, parameter...): livepatch n, until its transition has completed
+# lp(n, parameter...): load livepatch n, and wait until its transition has completed
 lp()
 {
 	if ! insert "$@" || ! await reads 0 "/sys/kernel/livepatch/$(lp_name "$1")/transition"; then
@@ -41,7 +42,7 @@ lp()
 	fi
 }
 
-# refused(text, message, n, parameter...): it cannot be enabled, and the log says why
+# refused(text, message, n, parameter...): enabling livepatch n fails, and logs the message
 refused()
 {
 	local log
@@ -58,20 +59,20 @@ refused()
 	report "$(grep -qE "$2" <<<"$log"; echo $?)" "$1"
 }
 
-# logged_since(mark, message): the log has it since then
+# logged_since(mark, message): the message was logged after the mark
 logged_since()
 {
 	log_since "$1" | grep -qE "$2"
 }
 
-# logged(text, message): the log has it since the last mark
+# logged(text, message): report whether the message was logged after the last mark
 logged()
 {
 	logged_since "$mark" "$2"
 	report $? "$1"
 }
 
-# off(n): disable it, until it is unregistered
+# off(n): disable livepatch n, and wait until it is unregistered
 off()
 {
 	local dir
@@ -81,7 +82,7 @@ off()
 	await gone "$dir" || report 1 "livepatch $1 is disabled"
 }
 
-# unload(n): a livepatch that is disabled; result is what it has counted
+# unload(n): unload a disabled or replaced livepatch; set result to the counts it logs
 unload()
 {
 	local name
@@ -108,7 +109,7 @@ get_lp()
 	cat "/sys/module/$(lp_name "$1")/parameters/$2"
 }
 
-# block(n), unblock(n): whether a transition from livepatch n to another completes
+# block(n), unblock(n): a thread stays in a function of livepatch n, or leaves it
 block()
 {
 	set_lp "$1" block 1
@@ -121,7 +122,7 @@ unblock()
 	set_lp "$1" block 0
 }
 
-# reverse(n): the transition to livepatch n, from livepatch 1, which blocks
+# reverse(n): reverse the transition from livepatch 1, which is blocked, to livepatch n
 reverse()
 {
 	local dir
@@ -133,7 +134,7 @@ reverse()
 	await gone "$dir" || report 1 "the transition to livepatch $1 is reversed"
 }
 
-# counted(ctors, dtors, [converted]): what a livepatch says that it has counted
+# counted(ctors, dtors, [converted]): the counts that a livepatch logs when it is unloaded
 counted()
 {
 	echo "ctors $1, dtors $2, releases $2, converted ${3:-0}, wrong 0"
@@ -149,9 +150,9 @@ begin $OWNER $HEADER test_klp_shadow_api "$(lp_name 0)" "$(lp_name 1)" "$(lp_nam
 insmod "$modules/$OWNER.ko" || exit
 loaded=$OWNER
 
-# --- What is named only ---
+# --- Parts that run only if requested ---
 
-# The watchdogs of the kernel find a lock that is held for too long.
+# The watchdogs of the kernel report it if a lock is held for too long.
 many()
 {
 	local LIMIT=300 log
@@ -160,26 +161,26 @@ many()
 	set_lp 1 add 1000000
 	off 1
 	unload 1
-	is "G15 a million are freed" "$result" "$(counted 1000000 1000000)"
+	is "G15 a million variables are freed" "$result" "$(counted 1000000 1000000)"
 
-	# Loading and unloading of another module waits neither for conversions, which
-	# the core's own lock would make it do, nor for release callbacks.
+	# Conversion and release callbacks do not block loading and unloading of another
+	# module, which take klp_mutex.
 	lp 1 extra_id=0x5d0c0000
 	set_lp 1 add_extra 900000
 	lp 2 extra_id=0x5d0d0000 extra_from=0x5d0c0000
 	insmod "$modules/test_klp_shadow_api.ko"
 	rmmod test_klp_shadow_api
 	kmsg "another module was loaded and unloaded"
-	await logged_since "$begin" "$LAST_EXTRA" || report 1 "G16 all are converted"
+	await logged_since "$begin" "$LAST_EXTRA" || report 1 "G16 all types are converted"
 	log=$(log_since "$begin" | grep -E "another module was loaded|$LAST_EXTRA")
 	report "$([[ $log == *another*converted* ]]; echo $?)" \
-		"G16 30 types are converted while another module comes and goes"
+		"G16 another module is loaded and unloaded while 30 types are converted"
 	off 2
 	unload 1
 	unload 2
 }
 
-# Its modules cannot be unloaded ever again.
+# Modules of forced livepatches cannot be unloaded.
 force()
 {
 	lp 1
@@ -191,12 +192,12 @@ force()
 	unblock 1
 	await reads 0 "/sys/kernel/livepatch/$(lp_name 0)/transition"
 	await logged_since "$mark" "'$(lp_name 1)' was forced; keeping its shadow variables"
-	report $? "G15 after a forced transition nothing is freed, and the log says so"
-	is "G15 the variables stay" "$(get_lp 1 there)" 10
-	# The successor has its own.
+	report $? "G15 a forced transition logs that no variables are freed"
+	is "G15 a forced transition keeps the variables" "$(get_lp 1 there)" 10
+	# A successor does not convert them, but begins without variables.
 	lp 2 id=$LATER from=$VAR size=16
 	set_lp 2 add 3
-	is "G15 a successor is not refused, and has its own" \
+	is "G15 a successor can be enabled, and adds new variables" \
 		"$(get_lp 1 there) $(get_lp 2 there)" "10 3"
 	loaded=
 }
@@ -218,16 +219,16 @@ fi
 
 lp 1
 set_lp 1 add 100
-is "G15 variables are there" "$(get_lp 1 there)" 100
+is "G15 variables are added" "$(get_lp 1 there)" 100
 set_lp 1 drop 7
 is "G15 a variable is freed" "$(get_lp 1 there)" 99
 off 1
 unload 1
-is "G14 G15 they go with the livepatch, each released before that is unloaded" \
+is "G14 G15 disabling frees all variables, and releases them before unloading" \
 	"$result" "$(counted 100 100)"
 
 lp 1
-is "G15 the next time it begins without any" "$(get_lp 1 there)" 0
+is "G15 enabled again, it begins without variables" "$(get_lp 1 there)" 0
 off 1
 unload 1
 
@@ -236,24 +237,24 @@ set_lp 1 add 50
 off 1
 rmmod "$(lp_name 1)" 2>/dev/null
 unload 1
-is "G14 it cannot be unloaded while it releases" "$result" "$(counted 50 50)"
+is "G14 it cannot be unloaded while release callbacks run" "$result" "$(counted 50 50)"
 
 # --- Atomic replace ---
 
 lp 1
 set_lp 1 add 100
 lp 2
-is "G15 the next livepatch with the type finds them" "$(get_lp 2 there)" 100
+is "G15 a replacing livepatch with the type inherits the variables" "$(get_lp 2 there)" 100
 unload 1
-is "G15 the replaced one frees none" "$result" "$(counted 100 0)"
+is "G15 the replaced livepatch frees none" "$result" "$(counted 100 0)"
 lp 1
-is "G15 the previous one, when it comes back, finds them" "$(get_lp 1 there)" 100
+is "G15 the previous livepatch, enabled again, inherits the variables" "$(get_lp 1 there)" 100
 unload 2
 lp 0
 unload 1
-is "G15 replaced by one without the type, they are freed" "$result" "$(counted 0 100)"
+is "G15 a replacing livepatch without the type frees them" "$result" "$(counted 0 100)"
 lp 1
-is "G15 replaced by one with it again, there is none" "$(get_lp 1 there)" 0
+is "G15 the next livepatch with the type begins without variables" "$(get_lp 1 there)" 0
 off 1
 unload 0
 unload 1
@@ -262,30 +263,31 @@ lp 1
 set_lp 1 add 100
 lp 0
 lp 2
-is "G15 of the first of three, the second without the type, the third finds none" \
+is "G15 of three livepatches, the second without the type, the third inherits none" \
 	"$(get_lp 2 there)" 0
 set_lp 2 add 10
 off 2
 unload 2
 unload 0
 unload 1
-is "G15 and the first has freed its own" "$result" "$(counted 100 100)"
+is "G15 the first of them has freed its variables" "$result" "$(counted 100 100)"
 
 # --- Several at once ---
 
 lp 1 replace=0
 lp 2 replace=0
 set_lp 1 add 100
-is "G15 livepatches that do not replace each other share them" "$(get_lp 2 there)" 100
+is "G15 livepatches that do not replace each other share variables" "$(get_lp 2 there)" 100
 off 2
 unload 2
-is "G15 the one that goes first frees none" "$(get_lp 1 there) $result" "100 $(counted 0 0)"
+is "G15 the first of these to be disabled frees none" \
+	"$(get_lp 1 there) $result" "100 $(counted 0 0)"
 lp 2 replace=0
 lp 0
 unload 1
-is "G15 of two that are replaced at once the first frees none" "$result" "$(counted 100 0)"
+is "G15 two are replaced at once: the first frees no variable" "$result" "$(counted 100 0)"
 unload 2
-is "G15 and the second frees all" "$result" "$(counted 0 100)"
+is "G15 two are replaced at once: the second frees all variables" "$result" "$(counted 0 100)"
 off 0
 unload 0
 
@@ -293,109 +295,114 @@ unload 0
 
 lp 1 replace=0
 set_lp 1 add 20
-refused "G15 one that fails in a callback" "pre-patch callback failed" 2 fail=1
-is "G15 leaves the variables to the others" "$(get_lp 1 there)" 20
-refused "G15 one with a function that is not there" "symbol .* not found" 2 no_target=1
-is "G15 leaves them as well" "$(get_lp 1 there)" 20
-refused "G15 one whose shared state cannot be created" \
+refused "G15 a pre-patch callback fails" "pre-patch callback failed" 2 fail=1
+is "G15 a failing callback keeps variables of other livepatches" "$(get_lp 1 there)" 20
+refused "G15 a patched function does not exist" "symbol .* not found" 2 no_target=1
+is "G15 a missing function keeps variables of other livepatches" "$(get_lp 1 there)" 20
+refused "G15 shared state cannot be created" \
 	"shared shadow variable 'state' .* could not be created: -5" 2 state_err=-5
-is "G15 leaves them again" "$(get_lp 1 there)" 20
-is "G15 and insmod tells the constructor's error" \
+is "G15 missing shared state keeps variables of other livepatches" "$(get_lp 1 there)" 20
+is "G15 insmod returns the error of the constructor" \
 	"$(LC_ALL=C insmod "$modules/$(lp_name 2).ko" state_err=-5 2>&1 | grep -c 'output error')" 1
 off 1
 unload 1
-refused "G15 alone, one that fails in a callback" "pre-patch callback failed" 2 fail=1
-refused "G14 one that fails releases before its module goes" "pre-patch callback failed" \
+refused "G15 a pre-patch callback of the only livepatch fails" "pre-patch callback failed" 2 fail=1
+refused "G14 a livepatch that fails releases before its module is removed" \
+	"pre-patch callback failed" \
 	2 fail=1 slow=500
 lp 1
-is "G15 leaves nothing" "$(get_lp 1 there) $(get_lp 1 state)" "0 1"
+is "G15 livepatches that failed leave no variables" "$(get_lp 1 there) $(get_lp 1 state)" "0 1"
 off 1
 unload 1
 
-# Somebody else's release callbacks sleep meanwhile.
+# Release callbacks of another livepatch sleep.
 lp 1 slow=5000
 set_lp 1 add 1
 set_lp 1 drop 1
-refused "G14 one that fails while another releases" "pre-patch callback failed" 2 fail=1
-is "G14 does not wait for that" "$(get_lp 1 releases)" 0
+refused "G14 a pre-patch callback fails while callbacks of another livepatch run" \
+	"pre-patch callback failed" 2 fail=1
+is "G14 the failing livepatch does not wait for these" "$(get_lp 1 releases)" 0
 off 1
 unload 1
 
-# --- While tasks change over ---
+# --- During a transition ---
 
 lp 1
 set_lp 1 add 30
 block 1
 insert 2
-is "G17 a replacing livepatch with the type finds them meanwhile" "$(get_lp 2 there)" 30
+is "G17 during a transition, a replacing livepatch with the type finds the variables" \
+	"$(get_lp 2 there)" 30
 reverse 2
 unload 2
-is "G15 reversed half way, the new livepatch frees none" "$(get_lp 1 there)" 30
+is "G15 the transition is reversed: the new livepatch frees none" "$(get_lp 1 there)" 30
 block 1
 insert 0
-is "G17 replaced by one without it, they are hidden at once" "$(get_lp 1 there)" 0
-is "G17 and none can be added" "$(LC_ALL=C set_lp 1 add 30 2>&1 | grep -c 'Cannot allocate')" 1
+is "G17 a transition to a livepatch without the type hides them at once" "$(get_lp 1 there)" 0
+is "G17 no variable can be added during this transition" \
+	"$(LC_ALL=C set_lp 1 add 30 2>&1 | grep -c 'Cannot allocate')" 1
 reverse 0
 unload 0
-is "G17 reversed, there is none: parents may have gone" "$(get_lp 1 there)" 0
+is "G17 this transition is reversed: the variables stay hidden" "$(get_lp 1 there)" 0
 set_lp 1 add 10
-is "G17 and they can be added again" "$(get_lp 1 there)" 10
+is "G17 variables can be added again" "$(get_lp 1 there)" 10
 block 1
 echo 0 >"/sys/kernel/livepatch/$(lp_name 1)/enabled"
-is "G17 being disabled, it finds none" "$(get_lp 1 there)" 0
+is "G17 a livepatch that is being disabled finds none" "$(get_lp 1 there)" 0
 echo 1 >"/sys/kernel/livepatch/$(lp_name 1)/enabled"
 unblock 1
 await reads 0 "/sys/kernel/livepatch/$(lp_name 1)/transition"
-is "G17 the disabling reversed, there is none" "$(get_lp 1 there) $(get_lp 1 releases)" "0 0"
+is "G17 disabling is reversed: the variables stay hidden, not released" \
+	"$(get_lp 1 there) $(get_lp 1 releases)" "0 0"
 set_lp 1 add 5
 off 1
 unload 1
-is "G15 and all go in the end" "$result" "$(counted 45 45)"
-refused "G17 a pre-patch callback of the first livepatch can add none" \
+is "G15 all variables, also hidden ones, are freed with the livepatch" "$result" "$(counted 45 45)"
+refused "G17 a pre-patch callback of the first livepatch cannot add variables" \
 	"pre-patch callback failed" 1 early=10 fail=1
 lp 1
-is "G17 so nothing is left of it" "$(get_lp 1 there)" 0
+is "G17 and leaves none" "$(get_lp 1 there)" 0
 off 1
 unload 1
 
 # --- Shared state ---
 
 lp 1 state_id=0x5d0b0001
-is "G15 shared state is there from the beginning" "$(get_lp 1 state)" 1
+is "G15 shared state exists when a livepatch is enabled" "$(get_lp 1 state)" 1
 set_lp 1 state 17
 lp 2 state_id=0x5d0b0001
-is "G15 shared state is handed on" "$(get_lp 2 state)" 17
+is "G15 shared state is inherited" "$(get_lp 2 state)" 17
 lp 3 state_id=0x5d0b0001
 unload 1
 unload 2
-is "G15 and on, after the first ones have gone" "$(get_lp 3 state)" 17
+is "G15 shared state remains when the first livepatches are unloaded" "$(get_lp 3 state)" 17
 lp 0
 lp 1 state_id=0x5d0b0001
-is "G15 shared state is new after one that does not have it" "$(get_lp 1 state)" 1
+is "G15 shared state is new after a livepatch without its type" "$(get_lp 1 state)" 1
 off 1
 unload 0
 unload 3
 unload 1
-is "G15 nothing was wrong" "${result##*, }" "wrong 0"
+is "G15 all checks inside the livepatch passed" "${result##*, }" "wrong 0"
 
 # --- Conflicts and faults ---
 
 lp 1
 set_lp 1 add 20
-refused "G15 another name conflicts" \
+refused "G15 different names conflict" \
 	"lp2': shadow type 'rav' .*conflicts with 'var' .* of '.*lp1': different names" 2 name=rav
-refused "G15 another size conflicts" "16 bytes\) conflicts .* 8 bytes\).*: different sizes" \
+refused "G15 different sizes conflict" "16 bytes\) conflicts .* 8 bytes\).*: different sizes" \
 	2 size=16
-refused "G15 another module's objects conflict" "different .parent_module" 2 parent_module=$OWNER
+refused "G15 different parent modules conflict" "different .parent_module" 2 parent_module=$OWNER
 refused "G15 shared state conflicts with variables of parents" "one is shared" \
 	2 state_id=$VAR id=99
-refused "G15 two different types of one id" \
+refused "G15 two different types of one id in a livepatch conflict" \
 	"defines two different shadow types .*, ('var' and 'state'|'state' and 'var')" \
 	2 id=0x5d0b0002 state_id=0x5d0b0002
-refused "G15 types of another version" "lp2' was built for another kernel" 2 abi=1
+refused "G15 types of another kernel are refused" "lp2' was built for another kernel" 2 abi=1
 is "G15 the enabled one keeps its variables" "$(get_lp 1 there)" 20
 off 1
-refused "G15 also a disabled livepatch conflicts while its module is loaded" "different sizes" \
+refused "G15 types of a disabled livepatch conflict while its module is loaded" "different sizes" \
 	2 size=16
 unload 1
 lp 2 size=16
@@ -404,13 +411,13 @@ unload 2
 
 mark
 lp 1 parent_module=
-logged "G15 a type without .parent_module is noticed" \
+logged "G15 a type without .parent_module causes a warning" \
 	"lp1' patches modules only, but shadow type 'var' has no .parent_module"
 off 1
 unload 1
 mark
 lp 1 parent_module=mac80211
-logged "G15 one with a module that is not patched as well" \
+logged "G15 a type with a module that is not patched causes a warning" \
 	"lp1' does not patch module 'mac80211', which shadow type 'var' has"
 off 1
 unload 1
@@ -431,78 +438,82 @@ lp 1
 set_lp 1 add 20
 lp 2 id=$LATER from=$VAR size=48
 await reads 20 "/sys/module/$(lp_name 2)/parameters/there"
-is "G16 variables grow at an upgrade" "$(get_lp 2 there)" 20
+is "G16 an upgrade converts variables to a larger size" "$(get_lp 2 there)" 20
 unload 1
-is "G16 the old ones are not destroyed" "$result" "$(counted 20 0)"
+is "G16 destructors are not called for converted variables" "$result" "$(counted 20 0)"
 lp 1
 unload 2
-is "G16 a downgrade frees them" "$result" "$(counted 0 20 20)"
-is "G16 and begins anew" "$(get_lp 1 there)" 0
+is "G16 a downgrade frees the variables" "$result" "$(counted 0 20 20)"
+is "G16 a downgrade begins without variables" "$(get_lp 1 there)" 0
 set_lp 1 add 20
 mark
 lp 3 id=$LATEST from=$LATER,$VAR size=16 convert=4
 await reads 15 "/sys/module/$(lp_name 3)/parameters/there"
-is "G16 a version is skipped, and what cannot be converted is freed" "$(get_lp 3 there)" 15
+is "G16 a version can be skipped, and variables that cannot be converted are freed" \
+	"$(get_lp 3 there)" 15
 await logged_since "$mark" "freed 5 shadow variables 'var' .* that could not be converted: -34"
-report $? "G16 and the log says so"
+report $? "G16 the log has their number and the error"
 unload 1
-is "G16 with the callbacks of its own type" "$result" "$(counted 20 5)"
+is "G16 they are freed with the callbacks of their type" "$result" "$(counted 20 5)"
 off 3
 unload 3
-is "G16 the others go with the livepatch" "$result" "$(counted 0 15 15)"
+is "G16 the other ones are freed with the livepatch" "$result" "$(counted 0 15 15)"
 
 lp 1
 set_lp 1 add 20
 block 1
 insert 2 id=$LATER from=$VAR size=16
-is "G16 a parent with an old one has none for the new livepatch" "$(get_lp 2 there)" 0
-is "G16 and gets none" "$(LC_ALL=C set_lp 2 add 30 2>&1 | grep -c 'Cannot allocate')" 1
+is "G16 new code does not find old variables" "$(get_lp 2 there)" 0
+is "G16 new code cannot add variables to parents with old ones" \
+	"$(LC_ALL=C set_lp 2 add 30 2>&1 | grep -c 'Cannot allocate')" 1
 for n in 1 2 3; do
 	set_lp 2 drop $n
 done
-is "G16 new code frees old ones" "$(get_lp 1 there)" 17
+is "G16 new code frees old variables" "$(get_lp 1 there)" 17
 set_lp 2 add 3
-is "G16 and can add new ones then" "$(get_lp 2 there)" 3
+is "G16 new code can add variables to their parents then" "$(get_lp 2 there)" 3
 reverse 2
 unload 2
 is "G16 a transition that is reversed converts nothing" "$result $(get_lp 1 there)" \
 	"$(counted 3 3) 17"
 off 1
 unload 1
-is "G16 and the old livepatch frees them" "$result" "$(counted 20 20)"
+is "G16 the old livepatch frees the variables" "$result" "$(counted 20 20)"
 
 # --- The parents' module ---
 
-# As in a file's name.
+# File names of modules may have dashes.
 lp 1 parent_module=${OWNER//_/-} slow=50
 set_lp 1 add 40
 rmmod $OWNER
-is "G14 G15 unloading the parents' module frees their variables, and releases them first" \
+is "G14 G15 unloading the parents' module frees and releases their variables first" \
 	"$(get_lp 1 there) $(get_lp 1 releases)" "0 40"
 insmod "$modules/$OWNER.ko"
-is "G15 objects at the same addresses have none when it comes back" "$(get_lp 1 there)" 0
+is "G15 loaded again, objects at the same addresses have no variables" "$(get_lp 1 there)" 0
 set_lp 1 add 10
 off 1
 unload 1
-is "G15 all have been freed" "$result" "$(counted 50 50)"
+is "G15 all variables were freed" "$result" "$(counted 50 50)"
 
-# A livepatch that refuses the module, after another one has attached variables.
+# A livepatch refuses the module, when another one has added variables to its objects.
 lp 1 parent_module=$OWNER early=10 replace=0
 lp 2 replace=0 id=$LATER
 set_lp 2 fail 1
-is "G17 at first no pre-patch callback can add any" "$(get_lp 1 there)" 0
+is "G17 pre-patch callbacks cannot add variables while a livepatch is being enabled" \
+	"$(get_lp 1 there)" 0
 rmmod $OWNER
 insmod "$modules/$OWNER.ko" 2>/dev/null
-is "G15 a module that a livepatch refuses leaves no variables" \
+is "G15 a module that a livepatch refuses has no variables" \
 	"$(get_lp 1 there) $(get_lp 1 releases)" "0 10"
 set_lp 2 fail 0
 insmod "$modules/$OWNER.ko"
-is "G17 later a pre-patch callback adds to objects of a module that comes" "$(get_lp 1 there)" 10
+is "G17 pre-patch callbacks for a module that is loaded later can add variables" \
+	"$(get_lp 1 there)" 10
 off 2
 off 1
 unload 2
 unload 1
-is "G15 and they go in the end" "$result" "$(counted 20 20)"
+is "G15 these are freed with the livepatch" "$result" "$(counted 20 20)"
 
 rmmod $OWNER
 loaded=

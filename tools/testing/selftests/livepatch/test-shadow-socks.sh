@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A livepatch that gives TCP sockets a field, with many of them, and with others that
-# come, send and go: samples/livepatch/livepatch-shadow-socks.c.
+# A livepatch that adds a field to TCP sockets, with many connections, while others are
+# opened and closed: samples/livepatch/livepatch-shadow-socks.c.
 # Usage: test-shadow-socks.sh [CONNECTIONS]
 # shellcheck disable=SC2317  # functions are called by try and await
 
@@ -25,7 +25,7 @@ stop_load()
 	[[ ! ${SOCKS_PID:-} ]] || kill "$SOCKS_PID"
 }
 
-# socks(command): its answer without the "ok ", or else a remark and false
+# socks(command): run a command of test_shadow_socks; its result is in answer
 socks()
 {
 	echo "$1" >&"${SOCKS[1]}"
@@ -34,14 +34,14 @@ socks()
 	answer=${answer#ok }
 }
 
-# answers(number, command)
+# answers(number, command): the result of the command is the number
 answers()
 {
 	socks "$2" || return
 	[[ $answer == "$1" ]] || { echo "# $2: $answer, not $1"; return 1; }
 }
 
-# storm(): others come, send and go, until calm()
+# storm(): until calm(), open connections, send data and close them
 storm()
 {
 	touch "$dir/go"
@@ -59,7 +59,7 @@ calm()
 	others=
 }
 
-# storm_went_well(): since the last time; each round ends with no connection left
+# storm_went_well(): end storm(): no command failed, and at least one round was complete
 storm_went_well()
 {
 	local rounds
@@ -73,7 +73,7 @@ storm_went_well()
 	return "$1"
 }
 
-# half_closed(): half of the sockets are closed, and their variables go
+# half_closed(): close half of the connections; their variables are freed
 half_closed()
 {
 	answers "$((ends / 2))" "close $((CONNECTIONS / 2))" && await left_are "$((ends / 2))"
@@ -86,35 +86,35 @@ coproc SOCKS { exec "$tool" "$CONNECTIONS"; }
 
 try "$CONNECTIONS connections" answers "$ends" open || exit 1
 try "data flows" answers "$ends" "echo 10"
-# Acknowledgements that were put off.
+# Wait for delayed acknowledgements.
 sleep 1
 storm
-try "loads beside them, while others come and go" load $PATCH
-try "none has the field before it sends" answers 0 count
-try "what was sent before is known" answers "$ends" base
+try "loads while other connections are opened and closed" load $PATCH
+try "no socket has the field before it sends" answers 0 count
+try "the number of bytes sent before is known" answers "$ends" base
 try "data flows" answers "$ends" "echo 1000"
-try "every field says what its socket has sent" answers "$ends" check
-try "others have come and gone" storm_went_well
+try "every field has the number of bytes sent" answers "$ends" check
+try "other connections were opened and closed" storm_went_well
 try "there are as many variables as sockets" await left_are "$ends"
 
 storm
 try "the next one replaces it" load $NEXT
 try "data flows" answers "$ends" "echo 10"
-try "fields have been handed on and count on" answers "$ends" check
+try "fields are inherited and continue to count" answers "$ends" check
 try "the replaced one unloads" unload $PATCH
 try "data flows" answers "$ends" "echo 100"
-try "every field says what its socket has sent" answers "$ends" check
-try "others have come and gone" storm_went_well
+try "every field has the number of bytes sent" answers "$ends" check
+try "other connections were opened and closed" storm_went_well
 try "variables go with their sockets" half_closed
 
 storm
-try "it is disabled and unloads beside $((CONNECTIONS / 2)) connections" disable $NEXT
-try "none has the field any more" answers 0 count
+try "it is disabled and unloads with $((CONNECTIONS / 2)) connections open" disable $NEXT
+try "no socket has the field" answers 0 count
 try "data flows" answers "$((ends / 2))" "echo 10"
 try "loads again" load $PATCH
-try "others have come and gone" storm_went_well
+try "other connections were opened and closed" storm_went_well
 try "data flows" answers "$((ends / 2))" "echo 10"
-try "every one has the field" answers "$((ends / 2))" count
+try "every socket has the field" answers "$((ends / 2))" count
 try "sockets are closed" answers 0 "close $CONNECTIONS"
 try "no variable is left" await left_are 0
 try "unloads again" disable $PATCH

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Livepatches that give the stations of mac80211 a lock, with stations that come
-# and go, doze and wake: samples/livepatch/livepatch-shadow-sta-*.c. One radio is an
-# access point, the others are stations, each in a network namespace of its own.
+# Livepatches that add a lock to the stations of mac80211, while stations join, leave and
+# use power save: samples/livepatch/livepatch-shadow-sta-*.c. One simulated radio is an
+# access point. The others are stations, each in a separate network namespace.
 # Usage: test-shadow-stations.sh [STATIONS]
 # shellcheck disable=SC2317  # functions are called by try and await
 
@@ -45,7 +45,7 @@ radios_unload()
 		modprobe -r mac80211_hwsim 2>/dev/null
 }
 
-# Radio 0 is the access point's; radio i is that of station i.
+# radios_load(): create radio 0 for the access point, and radio i for station i
 radios_load()
 {
 	local i
@@ -83,7 +83,7 @@ access_point()
 	hostapd -B -P "$dir/ap.pid" "$dir/ap.conf" >"$dir/ap.log" 2>&1
 }
 
-# join(i), leave(i): station i
+# join(i), leave(i): station i joins or leaves the access point
 join()
 {
 	ip netns exec "sta$1" wpa_supplicant -B -P "$dir/sta$1.pid" -i "wlan$1" \
@@ -96,7 +96,7 @@ leave()
 	kill "$(<"$dir/sta$1.pid")" && await gone "$dir/sta$1.pid"
 }
 
-# reaches(i): the access point's ping comes back from station i
+# reaches(i): station i answers a ping of the access point
 reaches()
 {
 	ping -c 1 -W 1 "10.1.0.$1" >/dev/null
@@ -111,7 +111,7 @@ all_reachable()
 	done
 }
 
-# doze(i), wake(i): what the access point is told, while the radio goes on
+# doze(i), wake(i): station i announces power save to the access point
 doze()
 {
 	echo 1 >"$radios/phy$((first + $1))/hwsim/ps"
@@ -122,7 +122,7 @@ wake()
 	echo 0 >"$radios/phy$((first + $1))/hwsim/ps"
 }
 
-# traffic(n): frames for the first n stations, which doze and wake all the time
+# traffic(n): until calm(), send frames to the first n stations, which doze and wake
 traffic()
 {
 	local i
@@ -140,9 +140,9 @@ traffic()
 	done
 }
 
-# coming_and_going(): the last station leaves and joins all the time. It does not doze:
-# mac80211_hwsim warns when one wakes that the access point does not have yet, with
-# livepatches and without: 15 times in 86 comings without.
+# coming_and_going(): until calm(), the last station leaves and joins. It does not doze,
+# because mac80211_hwsim warns if a station wakes before it has joined. It does so without
+# livepatches, too.
 coming_and_going()
 {
 	while [[ -e $dir/go ]]; do
@@ -151,23 +151,23 @@ coming_and_going()
 	done &
 }
 
-# came_and_went(): meanwhile, at least once
+# came_and_went(): the last station has left and joined at least once
 came_and_went()
 {
 	local times
 
 	times=$(wc -l <"$dir/comings") || return
-	echo "# it came and went $times times"
+	echo "# station $STATIONS left and joined $times times"
 }
 
 calm()
 {
 	rm -f "$dir/go"
-	# Not the daemons, which are no children of ours.
+	# Does not wait for the daemons, which are not children of this shell.
 	wait
 }
 
-# traffic_flows(): what has come back since traffic began
+# traffic_flows(): at least 90% of the frames since traffic() were answered
 traffic_flows()
 {
 	local sent back dozes
@@ -180,7 +180,7 @@ traffic_flows()
 	((sent && dozes && back * 10 >= sent * 9))
 }
 
-# stations(): all that mac80211 has: each link is a station on both of its ends
+# stations(): number of stations in mac80211: each link has one on both ends
 stations()
 {
 	local i sum
@@ -228,55 +228,55 @@ try "loads before mac80211" load $LIFETIME
 try "radios" radios_load || exit 1
 try "an access point" access_point || exit 1
 try "$STATIONS stations join" all_join
-try "each station has a variable, on both ends" left_are $((2 * STATIONS))
+try "each station has a variable on both ends" left_are $((2 * STATIONS))
 traffic "$STATIONS"
 sleep 5
 calm
-try "traffic flows while they doze and wake" traffic_flows
-try "one of them leaves" leave 1
+try "traffic flows while stations doze and wake" traffic_flows
+try "a station leaves" leave 1
 try "its two variables go" await left_are $((2 * STATIONS - 2))
-try "it joins again" join 1
-try "all can be reached" all_reachable
+try "the station joins again" join 1
+try "all stations can be reached" all_reachable
 
 traffic $((STATIONS - 1))
 coming_and_going
 sleep 5
-try "it is disabled and unloads while they doze and wake, come and go" disable $LIFETIME
+try "it is disabled and unloads while stations doze, wake, leave and join" disable $LIFETIME
 sleep 1
 calm
 try "traffic flows throughout" traffic_flows
-try "one has come and gone" came_and_went
+try "a station has left and joined" came_and_went
 try "no variable is left" left_are 0
-try "all can be reached" all_reachable
+try "all stations can be reached" all_reachable
 
 traffic "$STATIONS"
 sleep 1
-try "the one for stations in flight loads while they doze and wake" load $IN_FLIGHT
+try "the livepatch for dozing stations loads while stations doze and wake" load $IN_FLIGHT
 sleep 3
 calm
 try "traffic flows throughout" traffic_flows
-try "those that dozed have a variable, on the access point's end" left_are "$STATIONS"
+try "stations that dozed have a variable on the access point's end" left_are "$STATIONS"
 
 traffic "$STATIONS"
 sleep 1
-try "the one for stations to come replaces it" load $LIFETIME
+try "the livepatch for joining stations replaces it" load $LIFETIME
 sleep 1
 try "the replaced one unloads" unload $IN_FLIGHT
 sleep 1
 calm
 try "traffic flows throughout" traffic_flows
-try "variables have been handed on" left_are "$STATIONS"
-try "all leave and join again" all_rejoin
-try "each station has a variable, on both ends" left_are $((2 * STATIONS))
+try "variables are inherited" left_are "$STATIONS"
+try "all stations leave and join again" all_rejoin
+try "each station has a variable on both ends" left_are $((2 * STATIONS))
 
 traffic "$STATIONS"
 sleep 1
-try "the one for stations in flight replaces it" load $IN_FLIGHT
+try "the livepatch for dozing stations replaces it" load $IN_FLIGHT
 try "the replaced one unloads" unload $LIFETIME
 sleep 1
 calm
 try "traffic flows throughout" traffic_flows
-try "variables have been handed on" left_are $((2 * STATIONS))
+try "variables are inherited" left_are $((2 * STATIONS))
 
 traffic "$STATIONS"
 sleep 1
@@ -287,9 +287,9 @@ try "it loads again" load $IN_FLIGHT
 sleep 3
 calm
 try "traffic flows throughout" traffic_flows
-try "those that dozed have a variable, on the access point's end" left_are "$STATIONS"
-try "all radios go, with mac80211" radio_silence
-try "and all variables with them" await left_are 0
+try "stations that dozed have a variable on the access point's end" left_are "$STATIONS"
+try "mac80211 and all radios are removed" radio_silence
+try "all variables are removed with mac80211" await left_are 0
 try "disabled and unloaded" disable $IN_FLIGHT
 report "$((total_created != total_freed || total_created == 0))" "all variables have been freed"
 echo "# $total_created created, $total_freed freed"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Many variables, a table that grows and shrinks or fails to: G1, G7, G8, G9, G11.
+# Many variables in a table that grows and shrinks, or cannot grow: G1, G7, G8, G9, G11.
 
 # shellcheck source=SCRIPTDIR/shadow_functions.sh
 . "$(dirname "$0")/shadow_functions.sh"
@@ -9,10 +9,10 @@ control=/proc/dynamic_debug/control
 [[ -w $control ]] || control=/sys/kernel/debug/dynamic_debug/control
 inject=/sys/kernel/debug/fail_function
 first=4096
-# More than the first table is made for.
+# Number of variables that makes the table grow.
 many=9000
 
-# resize_messages(on|off)
+# resize_messages(on|off): whether the kernel logs resizes
 resize_messages()
 {
 	local flag=+p
@@ -21,7 +21,7 @@ resize_messages()
 	echo "file shadow_table.c $flag" >"$control"
 }
 
-# await_log(regex, seconds): wait until the log since $mark has it
+# await_log(regex, seconds): wait for a message since $mark
 await_log()
 {
 	local end=$((SECONDS + $2))
@@ -32,7 +32,7 @@ await_log()
 	done
 }
 
-# largest(): the largest table since $mark
+# largest(): chains of the largest table since $mark
 largest()
 {
 	log_since "$mark" | sed -nE 's/.*moving .* from [0-9]+ to ([0-9]+) chains.*/\1/p' |
@@ -53,10 +53,10 @@ run_module test_klp_shadow_table "$@"
 await_log "to $first chains" 60
 report $? "G1 the table shrinks when its variables have been freed"
 chains=$(largest)
-report $((${chains:-0} < 8 * first)) "G1 it has grown: to ${chains:-no} chains"
+report $((${chains:-0} < 8 * first)) "G1 the table has grown: to ${chains:-no} chains"
 
 if [[ -d $inject ]]; then
-	# As if there were no memory for a table.
+	# Let all allocations of tables fail.
 	set_knob $inject/verbose 0
 	set_knob $inject/probability 100
 	set_knob $inject/interval 1
@@ -65,20 +65,20 @@ if [[ -d $inject ]]; then
 	echo 0 >$inject/klp_shadow_table_alloc/retval
 	run_module test_klp_shadow_table rounds=1 variables=$many
 	await_log 'no memory for [0-9]+ chains' 10
-	report $? "G11 all of this works with a table that cannot grow"
+	report $? "G11 the same tests with a table that cannot grow"
 	chains=$(largest)
-	report $((${chains:-0} != 0)) "G11 which stays as it is"
+	report $((${chains:-0} != 0)) "G11 the table has not grown"
 	mark
 	insmod "$modules/test_klp_shadow_table.ko" keep=$many && loaded=test_klp_shadow_table
 	await_log 'no memory for [0-9]+ chains' 10
-	# A second later, two more, four more: at most four attempts. Every second: nine.
+	# Attempts after 1, 2 and 4 s: at most four. Without back-off, there would be nine.
 	sleep 8
 	attempts=$(log_since "$mark" | grep -cE 'no memory for [0-9]+ chains')
-	report $((attempts < 2 || attempts > 5)) "G11 attempts become rarer: $attempts in 8 s"
+	report $((attempts < 2 || attempts > 5)) "G11 attempts become rare: $attempts in 8 s"
 	echo >$inject/inject
 	restore_knobs
 	await_log "moving .* from $first to [0-9]+ chains" 60
-	report $? "G11 it grows when there is memory again"
+	report $? "G11 the table grows when memory is available again"
 	rmmod test_klp_shadow_table && loaded=
 else
 	skipped "G11 a table that cannot grow" "needs fail_function"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A livepatch that gives every task a field, under a fork storm:
+# A livepatch that adds a field to every task, while tasks are forked and exit:
 # samples/livepatch/livepatch-shadow-tasks.c.
 # shellcheck disable=SC2317  # functions are called by try and await
 
@@ -14,7 +14,7 @@ NEXT=livepatch_shadow_tasks_next
 storm=$(mktemp -d)
 sleepers=() loops=()
 
-# storm(): tasks that come and go, some of which leave orphans
+# storm(): until calm(), fork tasks that exit at once, some before their children
 storm()
 {
 	local i
@@ -38,7 +38,7 @@ stop_load()
 	wait
 }
 
-# calm(): the storm ends
+# calm(): end storm()
 calm()
 {
 	rm -f "$storm/go"
@@ -46,21 +46,21 @@ calm()
 	loops=()
 }
 
-# sleeper(): one more; its pid in $!
+# sleeper(): start a task that sleeps; its pid is in $!
 sleeper()
 {
 	sleep 10000 &
 	sleepers+=($!)
 }
 
-# forked_by(pid): what its new line says, if it has one
+# forked_by(pid): print the line that the livepatch adds to /proc/<pid>/status
 forked_by()
 {
 	sed -n 's/^ForkedBy:\t//p' "/proc/$1/status"
 }
 
-# all_have(): every task has the line. A task that is still being forked gets it
-# before it runs, and one that exits cannot be read any more: look again.
+# all_have(): every task has the line. Retries, because a task that is being forked gets it
+# before it runs.
 all_have()
 {
 	local round files
@@ -94,12 +94,12 @@ says()
 	[[ $said == "$2" ]] || { echo "# task $1 says '$said', not '$2'"; return 1; }
 }
 
-# as_many_as_tasks(): variables and tasks, while no task comes or goes
+# as_many_as_tasks(): fails if a task was forked or exited while variables were counted
 as_many_as_tasks()
 {
 	local before after
 
-	# Those who have just exited go after a grace period.
+	# Tasks that have just exited are freed after a grace period.
 	pause 0.5
 	before=(/proc/[0-9]*/task/[0-9]*)
 	count_left
@@ -115,24 +115,24 @@ done
 old=$!
 
 storm
-try "loads while tasks come and go" load $PATCH
+try "loads while tasks are forked and exit" load $PATCH
 for i in 1 2 3 4 5; do
 	try "every task has the field ($i)" all_have
 done
-try "a task that is older does not know who forked it" says "$old" 0
+try "an older task has no parent in the field" says "$old" 0
 sleeper
 young=$!
-try "a younger one does" says "$young" $$
+try "a younger task has its parent in the field" says "$young" $$
 (sleep 10000 & echo $! >"$storm/orphan"; echo "$BASHPID" >"$storm/parent")
 orphan=$(<"$storm/orphan")
 sleepers+=("$orphan")
-try "one that lost its parent still does" says "$orphan" "$(<"$storm/parent")"
+try "a task whose parent has exited keeps the field" says "$orphan" "$(<"$storm/parent")"
 
-# Another layout: fields of the first one are converted while tasks are born.
+# The next livepatch has another layout: fields are converted while tasks are forked.
 try "the next one replaces it" load $NEXT
 try "all fields are converted" await converted
 try "every task has the field" all_have
-try "fields have been handed on" says "$young" $$
+try "fields are inherited" says "$young" $$
 try "the replaced one unloads" unload $PATCH
 try "every task has the field" all_have
 calm
@@ -140,8 +140,8 @@ try "there are as many variables as tasks" await as_many_as_tasks
 echo "# $tasks tasks, $left variables; $(cat "$storm"/rounds.* | wc -l) rounds of the storm"
 
 storm
-try "it is disabled and unloads while tasks come and go" disable $NEXT
-try "no task has the field any more" none_has
+try "it is disabled and unloads while tasks are forked and exit" disable $NEXT
+try "no task has the field" none_has
 for i in 1 2 3; do
 	try "loads again ($i)" load $PATCH
 	try "every task has the field" all_have

@@ -4,17 +4,18 @@
  *
  * Usage: test_shadow_socks CONNECTIONS
  *
- * Both ends of each connection are in this process. Does what the lines of its
- * standard input say, and answers each with a line:
+ * Both ends of each connection are in this process. It reads commands from standard
+ * input, one per line, and answers each with "ok NUMBER" or "not ok: ERROR":
  *
  *	open		make the connections
- *	base		remember how much each end has sent by now
- *	echo BYTES	each client end sends that much, and gets it back
- *	check		each end's fdinfo says how much it has sent since "base"
- *	count		how many ends have that line in their fdinfo
- *	time ROUNDS	so many echoes of a byte, on connections in random order;
- *			answers with nanoseconds for each segment
- *	close COUNT	close so many connections, the last ones first
+ *	base		remember the number of bytes that each end has sent
+ *	echo BYTES	send BYTES from each client to its server and back
+ *	check		compare the line "sent:" of each fdinfo with the bytes sent
+ *			since "base"
+ *	count		print the number of ends whose fdinfo has that line
+ *	time ROUNDS	echo one byte ROUNDS times, on random connections; print the
+ *			time per segment in ns
+ *	close COUNT	close the last COUNT connections
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* To one address there can be fewer connections than ports. */
+/* Connections per server address, limited by the number of ephemeral ports. */
 #define PER_ADDRESS	15000
 #define PORT		7000
 #define BYTES_MAX	4096
@@ -42,7 +43,7 @@ struct end {
 	unsigned long long base;
 };
 
-static struct end *ends;	/* client and server by turns */
+static struct end *ends;	/* client and server of each connection in turn */
 static long wanted, nr_ends;
 
 static void die(const char *what)
@@ -51,7 +52,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* In a VM nobody else may have done it. */
+/* The initramfs of a VM may not have done this. */
 static void loopback_up(void)
 {
 	struct ifreq request = { .ifr_name = "lo" };
@@ -118,7 +119,7 @@ static unsigned long long bytes_sent(int fd)
 	return info.tcpi_bytes_sent;
 }
 
-/* Whether fdinfo has the line, and what it says. */
+/* Returns whether fdinfo has the line, and its number in @sent. */
 static bool field(int fd, unsigned long long *sent)
 {
 	char path[64], text[512], *line;
@@ -176,7 +177,7 @@ static void count(void)
 	printf("ok %ld\n", with);
 }
 
-/* pass(): so many bytes from one end to the other */
+/* Send @bytes from one end to the other. */
 static void pass(struct end *from, struct end *to, long bytes)
 {
 	static char data[BYTES_MAX];
@@ -227,7 +228,7 @@ static void close_some(long some)
 
 	for (some *= 2; some > 0 && nr_ends > 0; some--) {
 		nr_ends--;
-		/* No TIME_WAIT, which outlasts the test. */
+		/* Reset the connection: TIME_WAIT would keep its socket after the test. */
 		setsockopt(ends[nr_ends].fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 		close(ends[nr_ends].fd);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the test modules of the shadow variables share. A module makes its
- * checks in its init function and leaves nothing behind;
+ * Common code of the test modules of shadow variables. A module runs its checks in the
+ * init function, which logs the results as TAP and leaves no variables.
  * ../shadow_functions.sh reads the log.
  */
 #ifndef _TEST_KLP_SHADOW_H
@@ -19,7 +19,7 @@
 
 static unsigned int checks;
 
-/* One line for each check. The text starts with the label of the promise. */
+/* Logs the result of a check. The text starts with the label of the guarantee. */
 static inline __printf(2, 3) void check(bool good, const char *fmt, ...)
 {
 	struct va_format vaf = { .fmt = fmt };
@@ -32,13 +32,13 @@ static inline __printf(2, 3) void check(bool good, const char *fmt, ...)
 	checks++;
 }
 
-/* The last line, so that a missing one is noticed. */
+/* The number of checks, so that missing lines are noticed. */
 static inline void checks_done(void)
 {
 	pr_info("%s: 1..%u\n", KBUILD_MODNAME, checks);
 }
 
-/* Spin until @cond, at most about @ms. Any context, with interrupts off too. */
+/* Spin until @cond is true, for at most about @ms. For any context. */
 #define spin_until(cond, ms)						\
 ({									\
 	unsigned int __us = (ms) * 1000;				\
@@ -73,7 +73,7 @@ static inline int test_thread_fn(void *data)
 	thread->work(thread->arg);
 	complete(&thread->done);
 
-	/* kthread_stop() wants a thread that is still there. */
+	/* kthread_stop() needs a thread that has not exited. */
 	set_current_state(TASK_INTERRUPTIBLE);
 	while (!kthread_should_stop()) {
 		schedule();
@@ -84,7 +84,7 @@ static inline int test_thread_fn(void *data)
 	return 0;
 }
 
-/* A thread for @work, on the @nth processor, counted round; wake_up_process() starts it. */
+/* Create a thread for @work on the @nth online CPU, modulo their number; does not run yet. */
 static inline int test_thread_create(struct test_thread *thread, unsigned int nth,
 				     void (*work)(void *arg), void *arg)
 {
@@ -117,10 +117,10 @@ static inline void test_thread_join(struct test_thread *thread)
 }
 
 /*
- * Run both at once, each on a processor of its own if there are two. They wait
- * for each other first: one that turns interrupts off may do so on the processor
- * that was about to wake the other. Timers may be on that processor as well, so
- * the other calls spin_until() instead of sleeping.
+ * Run two functions at the same time, on different CPUs if there are two. The threads wait
+ * for each other first, because one that spins with interrupts off could delay the wake-up
+ * of the other. It could also delay timers, so the other calls spin_until() instead of
+ * sleeping.
  */
 static inline int test_run_both(void (*work0)(void *arg), void (*work1)(void *arg), void *arg)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The five calls one by one, from a process that is alone: G1, G4, G7, G8, G9. */
+/* Each of the five calls in one task, without concurrent calls: G1, G4, G7, G8, G9. */
 #include <linux/irqflags.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -13,7 +13,7 @@
 #define MANY	1000
 #define TOP_BIT	BIT(BITS_PER_LONG - 1)
 
-/* What a destructor has seen. */
+/* What the destructor observed. */
 static struct {
 	unsigned long id;
 	unsigned int calls;
@@ -50,16 +50,16 @@ static void test_one(void)
 	check(!klp_shadow_get(&objs[0], ID_A), "G1 an absent variable is not found");
 
 	a = klp_shadow_alloc(&objs[0], ID_A, sizeof(*a), GFP_KERNEL, NULL, NULL);
-	check(a && klp_shadow_get(&objs[0], ID_A) == a, "G1 what alloc has added is found");
-	check(!klp_shadow_get(&objs[0], ID_B), "G1 not by another id");
-	check(!klp_shadow_get(&objs[1], ID_A), "G1 not by another parent");
+	check(a && klp_shadow_get(&objs[0], ID_A) == a, "G1 a variable added by alloc is found");
+	check(!klp_shadow_get(&objs[0], ID_B), "G1 a lookup with another id does not find it");
+	check(!klp_shadow_get(&objs[1], ID_A), "G1 a lookup with another parent does not find it");
 
 	b = klp_shadow_get_or_alloc(&objs[0], ID_B, sizeof(*b), GFP_KERNEL, NULL, NULL);
 	check(b && b != a && klp_shadow_get(&objs[0], ID_B) == b,
-	      "G1 what get_or_alloc has added is found");
+	      "G1 a variable added by get_or_alloc is found");
 	c = klp_shadow_alloc(&objs[1], ID_A, sizeof(*c), GFP_KERNEL, NULL, NULL);
 	if (!a || !b || !c) {
-		check(false, "G1 there is memory to go on");
+		check(false, "G1 three variables can be added");
 		goto out;
 	}
 
@@ -67,7 +67,7 @@ static void test_one(void)
 	*b = 2;
 	*c = 3;
 	check(klp_shadow_get_or_alloc(&objs[0], ID_A, 4000, GFP_KERNEL, NULL, NULL) == a &&
-	      *a == 1, "G4 get_or_alloc finds an existing variable, whatever its size");
+	      *a == 1, "G4 get_or_alloc finds an existing variable of any size");
 
 	see_id(ID_A);
 	klp_shadow_free(&objs[2], ID_A, see);
@@ -86,11 +86,11 @@ static void test_one(void)
 	check(seen.calls == 1, "G7 free of a freed variable does nothing");
 	check(klp_shadow_get(&objs[0], ID_B) == b && *b == 2 &&
 	      klp_shadow_get(&objs[1], ID_A) == c && *c == 3,
-	      "G7 free leaves the same parent's and the same id's others alone");
+	      "G7 free keeps other variables of the parent and of the id");
 
 	a = klp_shadow_alloc(&objs[0], ID_A, sizeof(*a), GFP_KERNEL, NULL, NULL);
 	check(a && !*a && klp_shadow_get(&objs[0], ID_A) == a,
-	      "G7 a freed variable can be added anew");
+	      "G7 a freed variable can be added again");
 	klp_shadow_free(&objs[0], ID_A, NULL);
 	check(!klp_shadow_get(&objs[0], ID_A), "G7 free works without a destructor");
 out:
@@ -156,13 +156,14 @@ static void test_free_all(void)
 	klp_shadow_free_all(ID_A, free_all_dtor);
 	for (i = 0; i < ARRAY_SIZE(free_all_calls); i++)
 		once += free_all_calls[i] == 1;
-	check(!free_all_count(ID_A), "G8 free_all removes every variable of the id, NULL's too");
+	check(!free_all_count(ID_A), "G8 free_all removes all variables of the id, also of NULL");
 	check(seen.calls == ARRAY_SIZE(free_all_calls) && once == seen.calls,
-	      "G8 free_all runs the destructor once for each, with its parent and data");
-	check(seen.calls && !seen.visible, "G8 free_all's destructor no longer finds the variable");
-	check(seen.calls && !seen.irqs_on, "G8 free_all's destructor runs with interrupts off");
+	      "G8 free_all runs the destructor once per variable, with its parent and data");
+	check(seen.calls && !seen.visible,
+	      "G8 get in the destructor of free_all does not find the variable");
+	check(seen.calls && !seen.irqs_on, "G8 free_all runs the destructor with interrupts off");
 	check(free_all_count(ID_B) == ARRAY_SIZE(free_all_calls),
-	      "G8 free_all leaves other ids alone");
+	      "G8 free_all keeps variables of other ids");
 
 	klp_shadow_free_all(ID_B, NULL);
 	check(!free_all_count(ID_B), "G8 free_all works without a destructor");
@@ -181,7 +182,7 @@ static void test_parents(void)
 	unsigned int i, good = 0, gone = 0;
 
 	if (!block) {
-		check(false, "G9 there is memory for a parent");
+		check(false, "G9 a parent can be allocated");
 		return;
 	}
 	for (i = 0; i < ARRAY_SIZE(parents); i++) {
@@ -192,7 +193,7 @@ static void test_parents(void)
 	for (i = 0; i < ARRAY_SIZE(parents); i++)
 		good += p[i] && klp_shadow_get(parents[i], ID_A) == p[i] && *p[i] == i;
 	check(good == ARRAY_SIZE(parents),
-	      "G9 parents may be NULL, on a stack, in a module or a block, wild: %u of %zu",
+	      "G9 parents may be any address, also NULL or invalid: %u of %zu",
 	      good, ARRAY_SIZE(parents));
 
 	see_id(ID_A);
@@ -201,8 +202,8 @@ static void test_parents(void)
 		gone += seen.calls == i + 1 && seen.obj == parents[i] && seen.data == p[i] &&
 			!klp_shadow_get(parents[i], ID_A);
 	}
-	check(gone == ARRAY_SIZE(parents), "G9 and each of them can be freed: %u of %zu", gone,
-	      ARRAY_SIZE(parents));
+	check(gone == ARRAY_SIZE(parents), "G9 variables of any parent can be freed: %u of %zu",
+	      gone, ARRAY_SIZE(parents));
 	kfree(block);
 }
 
@@ -229,9 +230,10 @@ static void test_ids(void)
 			good += p && *p == ++n;
 		}
 	}
-	check(good == ARRAY_SIZE(ids) * ARRAY_SIZE(parents), "G9 any id will do, 0 and ULONG_MAX");
+	check(good == ARRAY_SIZE(ids) * ARRAY_SIZE(parents),
+	      "G9 any id can be used, including 0 and ULONG_MAX");
 
-	/* Whoever takes one of these for "all" or "none" is found out here. */
+	/* A store must not use one of these ids as a wildcard or an invalid value. */
 	see_id(0);
 	klp_shadow_free_all(0, see);
 	check(seen.calls == ARRAY_SIZE(parents) && klp_shadow_get(NULL, 1) &&
@@ -246,7 +248,7 @@ static void test_ids(void)
 	}
 }
 
-/* Pairs that a careless hash or comparison takes for each other. */
+/* Pairs that a wrong hash or comparison would confuse. */
 static void test_alike(void)
 {
 	static const struct { unsigned long obj, id; } pairs[] = {
@@ -269,7 +271,7 @@ static void test_alike(void)
 		good += p && *p == i + 1;
 		klp_shadow_free((void *)pairs[i].obj, pairs[i].id, NULL);
 	}
-	check(good == ARRAY_SIZE(pairs), "G9 pairs that look alike are told apart");
+	check(good == ARRAY_SIZE(pairs), "G9 similar pairs are not confused");
 }
 
 static void test_many(void)
@@ -297,13 +299,13 @@ static void test_many(void)
 
 		good += i % 2 ? p && *p == i : !p;
 	}
-	check(good == MANY, "G7 free of every second one leaves the others");
+	check(good == MANY, "G7 free of every second variable keeps the others");
 
 	for (i = 1; i < MANY; i += 2)
 		klp_shadow_free(NULL, ID_MANY + i, NULL);
 	for (i = 0; i < MANY; i++)
 		left += !!klp_shadow_get(NULL, ID_MANY + i);
-	check(!left, "G7 and then none is left");
+	check(!left, "G7 free of the others leaves no variable");
 }
 
 static int __init test_init(void)

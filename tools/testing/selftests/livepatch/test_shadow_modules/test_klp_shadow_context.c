@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Where the calls are made: lookups anywhere, NMI and the store's own lock held
- * included (G1), the others in interrupts and under other spinlocks (G6).
+ * Contexts of the calls: lookups in any context, including NMI and while klp_shadow_lock
+ * is held (G1); the other calls in interrupts and with other spinlocks held (G6).
  */
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
@@ -20,7 +20,7 @@
 #define ID_ABSENT	0x5d0f0002UL
 #define ID_LOCKED	0x5d0f0003UL
 #define ID_CHURN	0x5d0f0004UL
-#define ID_CYCLE	0x5d0f0005UL	/* and the next */
+#define ID_CYCLE	0x5d0f0005UL	/* and ID_CYCLE + 1 */
 
 #define CHURN		32
 #define CHURN_MS	500
@@ -40,8 +40,9 @@ static void set_dtor(void *obj, void *shadow_data)
 	*(void **)shadow_data = NULL;
 }
 
-/* --- All calls, wherever we are. Says what is wrong, or NULL. --- */
+/* --- All calls in one context --- */
 
+/* Returns the name of the call that fails, or NULL. */
 static const char *cycle(void)
 {
 	static int obj;
@@ -54,15 +55,15 @@ static const char *cycle(void)
 	if (!a || *a != &obj || klp_shadow_get(&obj, ID_CYCLE) != a)
 		wrong = "alloc";
 	if (klp_shadow_get_or_alloc(&obj, ID_CYCLE, sizeof(*a), GFP_ATOMIC, set_ctor, NULL) != a)
-		wrong = "get_or_alloc of what exists";
+		wrong = "get_or_alloc of an existing variable";
 	b = klp_shadow_get_or_alloc(&obj, ID_CYCLE + 1, sizeof(*b), GFP_ATOMIC, set_ctor, &obj);
 	if (!b || *b != &obj || klp_shadow_get(&obj, ID_CYCLE + 1) != b)
-		wrong = "get_or_alloc of what does not exist";
+		wrong = "get_or_alloc of an absent variable";
 	klp_shadow_free(&obj, ID_CYCLE, set_dtor);
 	if (klp_shadow_get(&obj, ID_CYCLE))
 		wrong = "free";
 	if (klp_shadow_get(&obj, ID_CYCLE + 1) != b)
-		wrong = "free of another";
+		wrong = "free removes another variable";
 	klp_shadow_free_all(ID_CYCLE + 1, set_dtor);
 	if (klp_shadow_get(&obj, ID_CYCLE + 1))
 		wrong = "free_all";
@@ -99,14 +100,14 @@ static void test_cycles(void)
 	wrong = cycle();
 	check(!wrong, "G6 all calls in a process%s%s", wrong ? ": " : "", wrong ?: "");
 
-	/* Interrupts use the same lock from here on: lockdep would find a mix. */
+	/* From here on, lockdep reports it if the lock is also taken with interrupts on. */
 	init_completion(&cycle_done);
 	init_irq_work(&work, cycle_irq_work);
 	irq_work_queue(&work);
 	wait_for_completion(&cycle_done);
 	irq_work_sync(&work);
 	check(!wrong, "G6 all calls in a hard interrupt%s%s", wrong ? ": " : "", wrong ?: "");
-	check(right_context, "G6 it was one");
+	check(right_context, "G6 the context was a hard interrupt");
 
 	init_completion(&cycle_done);
 	tasklet_setup(&tasklet, cycle_tasklet);
@@ -114,7 +115,7 @@ static void test_cycles(void)
 	wait_for_completion(&cycle_done);
 	tasklet_kill(&tasklet);
 	check(!wrong, "G6 all calls in a soft interrupt%s%s", wrong ? ": " : "", wrong ?: "");
-	check(right_context, "G6 it was one");
+	check(right_context, "G6 the context was a soft interrupt");
 
 	spin_lock_irqsave(&lock, flags);
 	wrong = cycle();
@@ -129,7 +130,7 @@ static void test_cycles(void)
 	check(right_context, "G1 lookups under a raw spinlock");
 }
 
-/* --- The store's lock is held, by another processor --- */
+/* --- Another CPU holds klp_shadow_lock --- */
 
 static bool locked, looked, waited_in_vain, found;
 
@@ -165,7 +166,7 @@ static void look(void *arg)
 	WRITE_ONCE(looked, true);
 }
 
-/* Returns whether lookups do not wait for whoever holds the lock. */
+/* Returns true if lookups do not wait for the CPU that holds the lock. */
 static bool look_during(void (*call)(void *arg))
 {
 	int ret;
@@ -205,18 +206,19 @@ static int on_nmi(unsigned int type, struct pt_regs *regs)
 		nmi.ghosts++;
 	nmi.locked = klp_shadow_get(objs, ID_LOCKED);
 	nmi.count++;
-	smp_store_release(&nmi.wanted, false); /* after the above */
+	/* After the results. Pairs with smp_load_acquire() in send_nmi(). */
+	smp_store_release(&nmi.wanted, false);
 
 	return NMI_HANDLED;
 }
 
-/* Returns whether an NMI has come and gone on @cpu, possibly this one. */
+/* Returns whether @cpu, which may be this one, has handled an NMI. */
 static bool send_nmi(unsigned int cpu)
 {
 	WRITE_ONCE(nmi.wanted, true);
 	apic->send_IPI_mask(cpumask_of(cpu), NMI_VECTOR);
 
-	/* Pairs with the release in on_nmi(): its findings can be read then. */
+	/* Before the results are read. Pairs with smp_store_release() in on_nmi(). */
 	return spin_until(!smp_load_acquire(&nmi.wanted), 1000);
 }
 
@@ -260,7 +262,7 @@ static void test_nmi_storm(void)
 
 	cpu = cpumask_next(cpumask_first(cpu_online_mask), cpu_online_mask);
 	if (cpu >= nr_cpu_ids) {
-		check(true, "G1 NMIs on another processor # SKIP there is one");
+		check(true, "G1 NMIs on another CPU # SKIP needs two CPUs");
 		return;
 	}
 	if (test_thread_create(&thread, 1, churn, NULL)) {
@@ -272,16 +274,17 @@ static void test_nmi_storm(void)
 		if (!send_nmi(cpu))
 			break;
 		sent++;
-		/* They fall on any point of what it does. */
+		/* Vary the delay, so that NMIs interrupt all parts of churn(). */
 		udelay(10 + sent % 37);
 		cond_resched();
 	}
 	WRITE_ONCE(churn_over, true);
 	test_thread_join(&thread);
 	check(sent > 10 && churned && nmi.count - before == sent,
-	      "G1 %u NMIs on a processor that adds and frees, %u rounds", sent, churned);
-	check(!nmi.lost && !nmi.ghosts, "G1 lookups in them find what there is: %u lost, %u ghosts",
-	      nmi.lost, nmi.ghosts);
+	      "G1 %u NMIs on a CPU that adds and frees, %u rounds", sent, churned);
+	check(!nmi.lost && !nmi.ghosts,
+	      "G1 lookups in NMI find existing variables only: %u lost, %u ghosts", nmi.lost,
+	      nmi.ghosts);
 }
 
 static void test_nmi(void)
@@ -295,7 +298,7 @@ static void test_nmi(void)
 	preempt_enable();
 	if (!nmi_came) {
 		WRITE_ONCE(nmi.wanted, false);
-		check(true, "G1 lookups in NMI # SKIP this machine does not send itself one");
+		check(true, "G1 lookups in NMI # SKIP this machine cannot send an NMI to itself");
 		goto out;
 	}
 	check(nmi.count == 1 && !nmi.lost && !nmi.ghosts, "G1 lookups in NMI");
@@ -303,17 +306,18 @@ static void test_nmi(void)
 	nmi.locked = &nmi;
 	nmi_came = false;
 	check(klp_shadow_alloc(objs, ID_LOCKED, 0, GFP_KERNEL, nmi_ctor, NULL) && nmi_came &&
-	      !nmi.lost && !nmi.ghosts, "G1 in an NMI that hits a constructor");
-	check(!nmi.locked, "G2 the variable under construction is not found there");
+	      !nmi.lost && !nmi.ghosts, "G1 lookups in an NMI that interrupts a constructor");
+	check(!nmi.locked, "G2 lookups in NMI miss a variable under construction");
 	send_nmi(raw_smp_processor_id());
-	check(nmi.locked, "G1 once constructed it is found in NMI");
+	check(nmi.locked, "G1 lookups in NMI find it when it is constructed");
 	nmi_came = false;
 	klp_shadow_free(objs, ID_LOCKED, nmi_dtor);
-	check(nmi_came && !nmi.lost && !nmi.ghosts, "G1 in an NMI that hits a destructor");
-	check(!nmi.locked, "G7 the variable under destruction is not found there");
+	check(nmi_came && !nmi.lost && !nmi.ghosts,
+	      "G1 lookups in an NMI that interrupts a destructor");
+	check(!nmi.locked, "G7 lookups in NMI miss a variable under destruction");
 
 	test_nmi_storm();
-	check(!nmi.elsewhere, "G1 those were NMIs");
+	check(!nmi.elsewhere, "G1 the context was NMI");
 out:
 	unregister_nmi_handler(NMI_LOCAL, NMI_NAME);
 }
@@ -322,7 +326,7 @@ out:
 
 static void test_nmi(void)
 {
-	check(true, "G1 lookups in NMI # SKIP knows no way to cause one on this architecture");
+	check(true, "G1 lookups in NMI # SKIP not implemented for this architecture");
 }
 
 #endif
@@ -338,14 +342,14 @@ static int __init test_init(void)
 	test_cycles();
 	if (num_online_cpus() > 1) {
 		lock_free = look_during(add);
-		check(lock_free, "G1 lookups go on during a constructor elsewhere");
+		check(lock_free, "G1 lookups do not wait for a constructor on another CPU");
 		lock_free &= look_during(remove);
-		check(lock_free, "G1 lookups go on during a destructor elsewhere");
+		check(lock_free, "G1 lookups do not wait for a destructor on another CPU");
 	} else {
 		lock_free = true;
-		check(true, "G1 lookups go on during a constructor elsewhere # SKIP one processor");
+		check(true, "G1 lookups during constructors and destructors # SKIP needs two CPUs");
 	}
-	/* Rather than a machine that stands still. */
+	/* A lookup that waits for the lock in NMI would hang the machine. */
 	if (lock_free)
 		test_nmi();
 	else

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Construction: once, in the dark, with the right arguments (G2), and what
- * remains of one that fails (G3). The script looks for the error lines.
+ * Constructors are called once, with the right arguments, before lookups find the variable
+ * (G2). If one fails, no variable remains (G3). The script checks the error messages.
  */
 #include <linux/irqflags.h>
 #include <linux/slab.h>
@@ -11,11 +11,11 @@
 
 #define ID		0x5d0c0001UL
 #define ID_OTHER	0x5d0c0002UL
-#define ID_FAIL		0x5d0c0010UL	/* and the next */
+#define ID_FAIL		0x5d0c0010UL	/* and ID_FAIL + 1 */
 
 static int parent, stranger;
 
-/* What a constructor or destructor has seen. */
+/* What the constructor or destructor observed. */
 static struct {
 	unsigned int calls;
 	void *obj;
@@ -66,18 +66,18 @@ static void test_ctor(const char *call, typeof(klp_shadow_alloc) add, gfp_t gfp,
 
 	check(data && seen.calls == 1, "G2 %s runs the constructor once", call);
 	check(seen.obj == &parent && seen.data == data && seen.ctor_data == ctor_data,
-	      "G2 %s hands the constructor parent, data and the caller's own", call);
+	      "G2 %s passes parent, data and ctor_data to the constructor", call);
 	check(seen.irqs_off, "G2 %s runs the constructor with interrupts off", call);
 	check(seen.zeroed, "G2 %s zeroes the data before the constructor sees it", call);
 	check(!seen.self, "G2 %s: the constructor's get does not find the variable", call);
 	check(other && seen.other == other && !seen.absent,
 	      "G1 %s: the constructor's get finds others, and no absent one", call);
 	check(data && klp_shadow_get(&parent, ID) == data && *data == 42,
-	      "G2 %s: what the constructor wrote is found", call);
+	      "G2 %s: lookups find the data that the constructor wrote", call);
 
 	again = klp_shadow_get_or_alloc(&parent, ID, sizeof(*data), gfp, ctor, NULL);
 	check(data && again == data && seen.calls == 1 && *data == 42,
-	      "G4 get_or_alloc of an existing variable constructs nothing (%s)", call);
+	      "G4 get_or_alloc of an existing variable runs no constructor (%s)", call);
 
 	memset(&seen, 0, sizeof(seen));
 	seen.self = &seen;
@@ -115,11 +115,11 @@ static void test_failing(const char *call, typeof(klp_shadow_alloc) add, unsigne
 		*other = 44;
 
 	data = add(&parent, id, sizeof(*data), GFP_KERNEL, failing_ctor, (void *)err);
-	check(!data, "G3 %s gives NULL when the constructor fails", call);
-	check(fails == 1, "G3 %s tries it once", call);
-	check(!klp_shadow_get(&parent, id), "G3 %s leaves no variable then", call);
+	check(!data, "G3 %s returns NULL when the constructor fails", call);
+	check(fails == 1, "G3 %s calls a failing constructor once", call);
+	check(!klp_shadow_get(&parent, id), "G3 %s then adds no variable", call);
 	check(other && klp_shadow_get(&parent, ID_OTHER) == other && *other == 44,
-	      "G3 %s leaves the others alone", call);
+	      "G3 %s then keeps other variables", call);
 
 	seen.calls = 0;
 	klp_shadow_free(&parent, id, dtor);
@@ -129,7 +129,7 @@ static void test_failing(const char *call, typeof(klp_shadow_alloc) add, unsigne
 
 	data = add(&parent, id, sizeof(*data), GFP_KERNEL, failing_ctor, NULL);
 	check(data && successes == 1 && klp_shadow_get(&parent, id) == data && *data == 43,
-	      "G3 the next %s constructs anew", call);
+	      "G3 the next %s calls the constructor again", call);
 	klp_shadow_free(&parent, id, NULL);
 	klp_shadow_free(&parent, ID_OTHER, NULL);
 }

@@ -28,7 +28,7 @@ static int count_ctor(void *obj, void *shadow_data, void *ctor_data)
 	return 0;
 }
 
-/* Memory of the size that the store asks for next has been used before. */
+/* Dirty the memory that the store will probably allocate next. */
 static void make_dirty(size_t size)
 {
 	void *p[4];
@@ -63,7 +63,7 @@ static void test_zeroed(const char *call, typeof(klp_shadow_alloc) add, gfp_t gf
 		data = klp_shadow_get(&objs[i], ID);
 		kept += data && !memchr_inv(data, i + 1, sizes[i]);
 	}
-	check(kept == ARRAY_SIZE(sizes), "G2 %s gives the whole size to the caller", call);
+	check(kept == ARRAY_SIZE(sizes), "G2 %s: the caller can use the whole size", call);
 	klp_shadow_free_all(ID, NULL);
 }
 
@@ -82,15 +82,15 @@ static void test_empty(void)
 			klp_shadow_get_or_alloc(&objs[i], ID, 0, GFP_KERNEL, NULL, NULL) == data[i];
 	}
 	check(good == ARRAY_SIZE(data), "G9 variables of size 0 exist and are found");
-	check(!twins, "G9 each of them has an address of its own");
+	check(!twins, "G9 variables of size 0 have different addresses");
 
 	klp_shadow_free(&objs[0], ID, NULL);
 	check(!klp_shadow_get(&objs[0], ID) && klp_shadow_get(&objs[1], ID) == data[1],
-	      "G9 and they can be freed one by one");
+	      "G9 variables of size 0 can be freed one by one");
 	klp_shadow_free_all(ID, NULL);
 }
 
-/* Returns whether a size that cannot be had has left no trace. */
+/* Returns whether both calls fail for a size that is too large, and change nothing. */
 static bool refused(size_t size)
 {
 	static const gfp_t gfps[] = { GFP_KERNEL, GFP_ATOMIC };
@@ -132,21 +132,21 @@ static void test_oversized(void)
 
 	for (i = 0; i <= 64; i++)
 		good += refused(SIZE_MAX - i);
-	check(good == 65, "G9 sizes whose sum with the header wraps give NULL: %u of 65", good);
+	check(good == 65, "G9 sizes that wrap with the header are refused: %u of 65", good);
 
 	for (i = 0, good = 0; i < ARRAY_SIZE(too_large); i++)
 		good += refused(too_large[i]);
 	check(good == ARRAY_SIZE(too_large),
-	      "G9 sizes that no allocation can have give NULL: %u of %zu", good,
+	      "G9 sizes larger than any allocation are refused: %u of %zu", good,
 	      ARRAY_SIZE(too_large));
 
 	if (!IS_ENABLED(CONFIG_64BIT)) {
-		check(true, "G9 nor with the header # SKIP not a 64-bit kernel");
+		check(true, "G9 sizes too large with the header # SKIP not a 64-bit kernel");
 		return;
 	}
 	for (i = 1, good = 0; i < HEADER; i++)
 		good += refused(KMALLOC_MAX_SIZE - HEADER + i);
-	check(good == HEADER - 1, "G9 nor those that only the header makes too large: %u of %u",
+	check(good == HEADER - 1, "G9 sizes too large with the header are refused: %u of %u",
 	      good, HEADER - 1);
 }
 
@@ -155,7 +155,7 @@ static void test_aligned(void)
 	unsigned int i, minimal = 0, natural = 0, powers = 0;
 
 	if (!IS_ENABLED(CONFIG_64BIT)) {
-		check(true, "G10 the alignment of kmalloc # SKIP not a 64-bit kernel");
+		check(true, "G10 alignment of the data # SKIP not a 64-bit kernel");
 		return;
 	}
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -165,23 +165,23 @@ static void test_aligned(void)
 
 		start -= HEADER;
 		minimal += IS_ALIGNED(start, ARCH_KMALLOC_MINALIGN);
-		/* kmalloc() gives powers of two an alignment of their own size. */
+		/* kmalloc() aligns a block whose size is a power of two to its size. */
 		if (is_power_of_2(block) && block <= PAGE_SIZE) {
 			powers++;
 			natural += IS_ALIGNED(start, block);
 		}
 	}
 	check(minimal == ARRAY_SIZE(sizes),
-	      "G10 the data is 48 bytes into what kmalloc aligns: %u of %zu sizes", minimal,
+	      "G10 the data begins 48 bytes after an aligned block: %u of %zu sizes", minimal,
 	      ARRAY_SIZE(sizes));
-	check(powers && natural == powers, "G10 and into its aligned powers of two: %u of %u",
-	      natural, powers);
+	check(powers && natural == powers,
+	      "G10 blocks of powers of two are aligned to their size: %u of %u", natural, powers);
 	klp_shadow_free_all(ID, NULL);
 }
 
 struct kit {
-	spinlock_t lock;	/* protects the list, as a user's would */
-	struct mutex mutex;	/* protects nothing */
+	spinlock_t lock;	/* guards @list */
+	struct mutex mutex;	/* guards nothing, as the test has one task */
 	struct list_head list;
 };
 
@@ -205,7 +205,7 @@ static void test_kit(void)
 
 	kit = klp_shadow_alloc(NULL, ID, sizeof(*kit), GFP_KERNEL, kit_ctor, NULL);
 	if (!kit) {
-		check(false, "G10 there is memory for locks");
+		check(false, "G10 a variable with locks can be added");
 		return;
 	}
 	mutex_lock(&kit->mutex);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * G4: alloc of an existing variable. Warns exactly once each time it is loaded.
- * With raced=1 the variable is being added by another processor, so that only a
- * second look, under the lock, finds it.
+ * klp_shadow_alloc() of an existing variable, which warns once (G4). With raced=1 another
+ * CPU is adding the variable, so that only the second lookup, with the lock held, finds it.
  */
 #include "test_klp_shadow.h"
 
@@ -11,7 +10,7 @@
 
 static bool raced;
 module_param(raced, bool, 0444);
-MODULE_PARM_DESC(raced, "the variable comes into being during the call");
+MODULE_PARM_DESC(raced, "another CPU adds the variable during the call");
 
 static int obj;
 static bool constructing, calling;
@@ -24,7 +23,7 @@ static int first_ctor(void *obj, void *shadow_data, void *ctor_data)
 	if (raced) {
 		WRITE_ONCE(constructing, true);
 		spin_until(READ_ONCE(calling), 1000);
-		/* Let the other one get as far as the lock. */
+		/* Give the other call time to reach the lock. */
 		mdelay(50);
 	}
 
@@ -64,10 +63,11 @@ static int __init test_init(void)
 	}
 
 	check(first, "G4 the first alloc of a pair succeeds%s", raced ? ", raced" : "");
-	check(!second, "G4 alloc of an existing pair gives NULL%s", raced ? ", raced" : "");
-	check(!wrong_ctors, "G4 and runs no constructor%s", raced ? ", raced" : "");
+	check(!second, "G4 alloc of an existing pair returns NULL%s", raced ? ", raced" : "");
+	check(!wrong_ctors, "G4 alloc of an existing pair runs no constructor%s",
+	      raced ? ", raced" : "");
 	check(first && klp_shadow_get(&obj, ID) == first && *(unsigned int *)first == VALUE,
-	      "G4 and leaves the variable as it is%s", raced ? ", raced" : "");
+	      "G4 alloc of an existing pair does not change it%s", raced ? ", raced" : "");
 
 	klp_shadow_free(&obj, ID, NULL);
 	check(!klp_shadow_get(&obj, ID), "G4 there was one variable%s", raced ? ", raced" : "");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * G11: no memory. The script has set failslab up so that it also fails what may
- * sleep, and looks at the log.
+ * Failing allocations (G11). The script sets up failslab, so that allocations that may
+ * sleep fail as well, and checks the log.
  */
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -23,7 +23,7 @@ static int count_ctor(void *obj, void *shadow_data, void *ctor_data)
 	return 0;
 }
 
-/* Returns whether the @nth allocation of this thread has failed since fail_after(). */
+/* The @nth allocation of this thread fails; has_failed() returns whether it did. */
 static void fail_after(unsigned int nth)
 {
 	WRITE_ONCE(current->fail_nth, nth);
@@ -61,12 +61,12 @@ static void test_failing(const char *call, typeof(klp_shadow_alloc) add, gfp_t g
 	fail_after(1);
 	data = add(&obj, ID, 32, gfp, count_ctor, NULL);
 	failed = has_failed();
-	check(failed && !data, "G11 %s gives NULL when there is no memory", call);
-	check(!klp_shadow_get(&obj, ID) && !ctors, "G11 %s leaves no variable then", call);
-	check(others_there(), "G11 %s leaves the others alone", call);
+	check(failed && !data, "G11 %s returns NULL when there is no memory", call);
+	check(!klp_shadow_get(&obj, ID) && !ctors, "G11 %s then adds no variable", call);
+	check(others_there(), "G11 %s then keeps other variables", call);
 	klp_shadow_free(&obj, ID, NULL);
 
-	/* Whichever allocation fails: all or nothing. */
+	/* Each allocation of the call fails in turn: the variable is added or not. */
 	for (nth = 1; nth <= 50 && !done; nth++) {
 		ctors = 0;
 		fail_after(nth);
@@ -78,8 +78,8 @@ static void test_failing(const char *call, typeof(klp_shadow_alloc) add, gfp_t g
 			odd++;
 		klp_shadow_free(&obj, ID, NULL);
 	}
-	check(done && failures && !odd, "G11 %s: all or nothing, whichever of %u allocations fails",
-	      call, failures);
+	check(done && failures && !odd,
+	      "G11 %s changes nothing if it fails, in any of %u allocations", call, failures);
 }
 
 static void test_free(void)
@@ -93,7 +93,8 @@ static void test_free(void)
 	fail_after(1);
 	klp_shadow_free_all(ID, NULL);
 	has_failed();
-	check(!klp_shadow_get(&others[0], ID) && !others_there(), "G11 free_all does as well");
+	check(!klp_shadow_get(&others[0], ID) && !others_there(),
+	      "G11 free_all works without memory");
 }
 
 static void test(void)
@@ -137,5 +138,5 @@ static void __exit test_exit(void)
 
 module_init(test_init);
 module_exit(test_exit);
-MODULE_DESCRIPTION("Test of the shadow variables: no memory");
+MODULE_DESCRIPTION("Test of the shadow variables: failing allocations");
 MODULE_LICENSE("GPL");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A shadow type in a header that two files of a livepatch include, as published ones do. */
+/* A shadow type in a header that two files of a livepatch include. */
 #include <linux/livepatch.h>
 
 #define ID_HEADER	0x5d0b0100UL

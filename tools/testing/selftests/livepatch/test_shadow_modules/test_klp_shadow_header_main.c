@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A livepatch of two files that include a header with a shadow type: both use the same
- * variables. (G15)
+ * A livepatch of two files that include a header with a shadow type. Both files use the
+ * same variables. (G15)
  */
 #include <linux/module.h>
 
 #include "test_klp_shadow_header.h"
 
-/* sum: write n to have both files add n, read to see the sum. */
+/* sum: when n is written, both files add n to the variable; reads return it. */
 static int sum_set(const char *text, const struct kernel_param *kp)
 {
 	struct header_var *var;

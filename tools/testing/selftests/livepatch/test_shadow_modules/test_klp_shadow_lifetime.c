@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* G7: what a reader has found stays whole until it leaves its critical section. */
+/* Data that a reader has found does not change before it leaves RCU. (G7) */
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -35,7 +35,7 @@ static void read_slowly(void *arg)
 	for (i = 0; i < ARRAY_SIZE(objs); i++)
 		data[i] = klp_shadow_get(&objs[i], ID);
 	WRITE_ONCE(found, true);
-	/* Freed by the other thread, which then asks for the memory again. */
+	/* The other thread frees the variables, then tries to allocate their memory again. */
 	spin_until(READ_ONCE(freed), 2000);
 	for (pass = 0; pass < 20; pass++) {
 		for (i = 0; i < ARRAY_SIZE(objs); i++) {
@@ -47,7 +47,7 @@ static void read_slowly(void *arg)
 	rcu_read_unlock();
 }
 
-/* Takes blocks that a premature kfree() would have given back, and spoils them. */
+/* Allocate and overwrite memory that would be reused if it was freed too early. */
 static void reuse(void)
 {
 	void *block[32];
@@ -64,7 +64,7 @@ static void reuse(void)
 
 static void read_dtor(void *obj, void *shadow_data)
 {
-	/* Earlier lookups may still be reading what the destructor gets. */
+	/* Readers may use the data at this time, so it is complete. */
 	read = whole(shadow_data);
 }
 
@@ -98,16 +98,16 @@ static void test_reader(const char *call, void *all)
 	for (i = 0; i < ARRAY_SIZE(objs); i++)
 		added += whole(klp_shadow_alloc(&objs[i], ID, SIZE, GFP_KERNEL, fill_ctor, NULL));
 	if (added != ARRAY_SIZE(objs) || test_run_both(free_beside, read_slowly, all)) {
-		check(false, "G7 there is memory for a reader");
+		check(false, "G7 variables can be added and threads created");
 		klp_shadow_free_all(ID, NULL);
 		return;
 	}
 
-	check(found && freed && !left, "G7 %s hides the variable, whoever is still reading", call);
-	check(read, "G7 %s's destructor gets the data whole", call);
+	check(found && freed && !left, "G7 %s hides variables that a reader is using", call);
+	check(read, "G7 %s passes the complete data to the destructor", call);
 	check(expected && intact == expected,
-	      "G7 data stays whole until its reader leaves, after %s: %u of %u looks", call, intact,
-	      expected);
+	      "G7 data does not change before its reader leaves RCU, after %s: %u of %u reads",
+	      call, intact, expected);
 }
 
 static int __init test_init(void)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A livepatch with shadow types as its parameters say. Each test_klp_shadow_lp<n>.c is one
- * of them, by including this; with HAS_TYPES 0 it has none. test-shadow-lifetimes.sh loads
- * them in many orders.
+ * A livepatch whose shadow types are set by module parameters. Each test_klp_shadow_lp<n>.c
+ * includes this; without types if HAS_TYPES is 0. test-shadow-lifetimes.sh loads them in
+ * different orders.
  *
- * Its variables have parents number 1, 2, ..., which are imaginary; see
- * test_klp_shadow_owner.c.
+ * The parents of its variables are numbered 1, 2, ... They are addresses without memory, in place
+ * of objects of the module test_klp_shadow_owner.
  */
 #include <linux/delay.h>
 #include <linux/livepatch.h>
@@ -18,13 +18,13 @@
 
 #define PARENT(n)	((void *)(0x5d0b0000UL + 16 * (n)))
 
-/* What each variable begins with, also after a conversion. */
+/* Start of the data of all variables, before and after a conversion. */
 struct var {
 	unsigned long number;	/* of the parent */
-	unsigned long last;	/* of a converted one, at its end: the number again */
+	unsigned long last;	/* copy of @number; only in converted variables */
 };
 
-/* For the line that the exit function logs. */
+/* Logged by the exit function. */
 static unsigned int ctors, dtors, converted, wrong;
 static unsigned int releases;
 module_param(releases, uint, 0444);
@@ -42,10 +42,10 @@ MODULE_PARM_DESC(no_target, "patch a function that does not exist");
 
 static bool block;
 module_param(block, bool, 0644);
-MODULE_PARM_DESC(block, "stay in the patched function: no transition to another livepatch completes");
+MODULE_PARM_DESC(block, "stay in the patched function, to block transitions to other livepatches");
 static bool blocked;
 module_param(blocked, bool, 0444);
-MODULE_PARM_DESC(blocked, "a thread stays there");
+MODULE_PARM_DESC(blocked, "a thread is in the patched function");
 
 #if HAS_TYPES
 static char *name = "var";
@@ -56,7 +56,7 @@ module_param(parent_module, charp, 0444);
 MODULE_PARM_DESC(parent_module, "module whose objects are the parents");
 static unsigned int abi = KLP_SHADOW_ABI;
 module_param(abi, uint, 0444);
-MODULE_PARM_DESC(abi, "version of the types");
+MODULE_PARM_DESC(abi, "value of .abi of the types");
 static unsigned long id = ID_VAR;
 module_param(id, ulong, 0444);
 MODULE_PARM_DESC(id, "identifier of the variable");
@@ -69,21 +69,21 @@ module_param_array(from, ulong, &nr_from, 0444);
 MODULE_PARM_DESC(from, "identifiers that variables are converted from");
 static int convert;
 module_param(convert, int, 0444);
-MODULE_PARM_DESC(convert, "conversion of every n-th variable fails, of none if 0");
+MODULE_PARM_DESC(convert, "conversion of every n-th variable fails; 0: of none");
 static unsigned long extra_id, extra_from;
 module_param(extra_id, ulong, 0444);
 module_param(extra_from, ulong, 0444);
-MODULE_PARM_DESC(extra_id, "first identifier of 30 more types; 0: not shared with others");
-MODULE_PARM_DESC(extra_from, "first identifier that these are converted from, if not 0");
+MODULE_PARM_DESC(extra_id, "first identifier of 30 more types; 0: ids that no other livepatch has");
+MODULE_PARM_DESC(extra_from, "first identifier that these are converted from; 0: no conversion");
 static unsigned long state_id;
 module_param(state_id, ulong, 0444);
-MODULE_PARM_DESC(state_id, "identifier of the shared state; 0: nobody else has it");
+MODULE_PARM_DESC(state_id, "identifier of the shared state; 0: an id that no other livepatch has");
 static unsigned int slow;
 module_param(slow, uint, 0444);
-MODULE_PARM_DESC(slow, "milliseconds that releasing takes");
+MODULE_PARM_DESC(slow, "milliseconds that a release callback takes");
 static int state_err;
 module_param(state_err, int, 0444);
-MODULE_PARM_DESC(state_err, "what the constructor of the shared state returns");
+MODULE_PARM_DESC(state_err, "error that the constructor of the shared state returns");
 
 static int var_ctor(void *obj, void *shadow_data, void *ctor_data)
 {
@@ -100,7 +100,7 @@ static void var_dtor(void *obj, void *shadow_data)
 	dtors++;
 }
 
-/* Sees the data still whole. (G14) */
+/* The data is still complete. (G14) */
 static void var_release(void *obj, void *shadow_data)
 {
 	struct var *var = shadow_data;
@@ -163,7 +163,7 @@ static DEFINE_KLP_SHADOW(var, ID_VAR, unsigned long, .ctor = var_ctor, .dtor = v
 static DEFINE_KLP_SHADOW_SHARED(state, ID_STATE, struct state, .ctor = state_ctor,
 				.release = state_release);
 
-/* The macros above are for authors, whose types are constant. */
+/* Usually types are constant. These are filled in from parameters before registration. */
 static void define_types(void)
 {
 	unsigned int i;
@@ -193,7 +193,7 @@ static void define_types(void)
 	}
 }
 
-/* add: write n to give parents 1 ... n their variables. */
+/* add: write n to add variables to parents 1 ... n. */
 static int add_set(const char *text, const struct kernel_param *kp)
 {
 	unsigned long i, n;
@@ -213,7 +213,7 @@ static int add_set(const char *text, const struct kernel_param *kp)
 	return err;
 }
 
-/* there: how many of parents 1 ... 100 have their variable. */
+/* there: number of parents 1 ... 100 that have their variable. */
 static int there_get(char *buffer, const struct kernel_param *kp)
 {
 	unsigned long i, n = 0;
@@ -284,12 +284,12 @@ MODULE_PARM_DESC(add_extra, "write n: add n variables of the other types");
 module_param_call(there, NULL, there_get, NULL, 0444);
 module_param_call(drop, drop_set, NULL, NULL, 0200);
 module_param_call(state, state_set, state_get, NULL, 0644);
-MODULE_PARM_DESC(add, "write n: give parents 1 ... n their variables");
-MODULE_PARM_DESC(there, "of parents 1 ... 100, how many have their variable");
+MODULE_PARM_DESC(add, "write n: add variables to parents 1 ... n");
+MODULE_PARM_DESC(there, "number of parents 1 ... 100 that have their variable");
 MODULE_PARM_DESC(drop, "write n: free the variable of parent n");
 MODULE_PARM_DESC(state, "a number in the shared state, 1 when it is new");
 
-/* Created before any patched code can run. (G15) */
+/* Shared state exists before any patched code can run. (G15) */
 static void check_state(void)
 {
 	wrong += !klp_shadow_shared(state);
@@ -311,7 +311,7 @@ static void add_early(void)
 	}
 }
 
-/* Before klp_enable_patch() there is none. (G15) */
+/* Shared state does not exist before klp_enable_patch(). (G15) */
 static void check_no_state(void)
 {
 	wrong += !!klp_shadow_shared(state);

@@ -23,33 +23,34 @@ static void test_one(void)
 	void *data = klp_shadow_alloc(PARENT(0), ID, 24, GFP_KERNEL, NULL, NULL);
 	void *other = klp_shadow_alloc(PARENT(9), ID, 24, GFP_KERNEL, NULL, NULL);
 
-	check(data && other, "G13 there is memory for two");
+	check(data && other, "G13 two variables can be added");
 	check(!klp_shadow_move(PARENT(0), PARENT(1), ID, GFP_KERNEL) &&
 	      klp_shadow_get(PARENT(1), ID) == data && !klp_shadow_get(PARENT(0), ID),
 	      "G13 a variable moves, and its data stays where it is");
 	check(!klp_shadow_move(PARENT(1), PARENT(2), ID, GFP_ATOMIC) &&
 	      !klp_shadow_move(PARENT(2), PARENT(0), ID, GFP_ATOMIC) &&
 	      klp_shadow_get(PARENT(0), ID) == data && !klp_shadow_get(PARENT(2), ID),
-	      "G13 a variable moves again, and back");
+	      "G13 a variable can be moved again, and back");
 	check(klp_shadow_move(PARENT(1), PARENT(3), ID, GFP_KERNEL) == -ENOENT,
-	      "G13 an absent variable cannot move");
+	      "G13 moving an absent variable fails");
 	check(klp_shadow_move(PARENT(0), PARENT(9), ID, GFP_KERNEL) == -EEXIST &&
 	      klp_shadow_move(PARENT(0), PARENT(0), ID, GFP_KERNEL) == -EEXIST &&
 	      klp_shadow_get(PARENT(0), ID) == data && klp_shadow_get(PARENT(9), ID) == other,
-	      "G13 nothing moves to a parent that has such a variable");
+	      "G13 moving to a parent that has a variable of the id fails");
 	check(klp_shadow_get_or_alloc(PARENT(0), ID, 24, GFP_KERNEL, NULL, NULL) == data,
 	      "G13 get_or_alloc finds a variable that was moved");
 
 	klp_shadow_free(PARENT(0), ID, note_dtor);
 	check(dtors == 1 && dtor_obj == PARENT(0) && !klp_shadow_get(PARENT(0), ID),
-	      "G13 free removes a variable that was moved, with its new parent");
-	check(!klp_shadow_move(PARENT(9), PARENT(1), ID, GFP_KERNEL), "G13 the other one moves");
+	      "G13 free of a moved variable passes the new parent to the destructor");
+	check(!klp_shadow_move(PARENT(9), PARENT(1), ID, GFP_KERNEL),
+	      "G13 the other variable moves");
 	klp_shadow_free_all(ID, note_dtor);
 	check(dtors == 2 && dtor_obj == PARENT(1) && !klp_shadow_get(PARENT(1), ID),
-	      "G13 free_all removes a variable that was moved, with its new parent");
+	      "G13 free_all of a moved variable passes the new parent to the destructor");
 }
 
-/* The variable is on this parent, or on the next one already. */
+/* The variable is on parent number @round, or has just been moved to the next one. */
 static unsigned long round;
 static void *moved;
 static unsigned long looks, on_neither, strange, failed;
@@ -63,7 +64,7 @@ static void move_on(void *unused)
 			if (++failed == ROUNDS)
 				goto out;
 		}
-		/* Before the next move begins. */
+		/* Ordered before the next move: look_on() relies on it. */
 		smp_store_mb(round, n + 1);
 	}
 out:
@@ -77,15 +78,15 @@ static void look_on(void *unused)
 
 	while ((n = READ_ONCE(round)) < ROUNDS) {
 		rcu_read_lock();
-		/* The first look comes after that. */
+		/* The first lookup comes after reading round. */
 		smp_rmb();
 		data = klp_shadow_get(PARENT(n), ID);
 		if (!data) {
-			/* As klp_shadow_move() wants it. */
+			/* Pairs with smp_wmb() in klp_shadow_move(). */
 			smp_rmb();
 			data = klp_shadow_get(PARENT(n + 1), ID);
 		}
-		/* Nothing has been moved on until after both. */
+		/* If round is unchanged after both lookups, at most one move has begun. */
 		smp_rmb();
 		if (READ_ONCE(round) == n) {
 			looks++;
@@ -102,19 +103,19 @@ static void test_race(void)
 {
 	moved = klp_shadow_alloc(PARENT(0), ID, 24, GFP_KERNEL, NULL, NULL);
 	if (!moved || test_run_both(move_on, look_on, NULL)) {
-		check(false, "G13 there is memory for a race");
+		check(false, "G13 a variable can be added and threads created");
 	} else {
 		check(!failed && klp_shadow_get(PARENT(ROUNDS), ID) == moved,
 		      "G13 a variable moves %lu times", ROUNDS);
 		check(looks && !on_neither && !strange,
-		      "G13 it is always on at least one of its two parents: %lu looks", looks);
+		      "G13 readers find it on the old or the new parent: %lu lookups", looks);
 	}
 	klp_shadow_free_all(ID, NULL);
 }
 
 /*
- * Between two parents and back all the time: a reader that looks at one, then at the
- * other, may miss it on both, and looks again.
+ * The variable moves back and forth between two parents. A reader may miss it on both, because
+ * it was moved back between the lookups, and retries.
  */
 #define TRIES	100000
 
@@ -143,12 +144,12 @@ static void *look_at_both(void)
 		data = klp_shadow_get(PARENT(0), ID);
 		if (data)
 			return data;
-		/* As klp_shadow_move() requires. */
+		/* Pairs with smp_wmb() in klp_shadow_move(). */
 		smp_rmb();
 		data = klp_shadow_get(PARENT(1), ID);
 		if (data)
 			return data;
-		/* It may have been moved back in between. */
+		/* The variable may have been moved back between the lookups. */
 		smp_rmb();
 		retries++;
 	}
@@ -181,12 +182,12 @@ static void test_to_and_fro(void)
 	strange = 0;
 	moved = klp_shadow_alloc(PARENT(0), ID, 24, GFP_KERNEL, NULL, NULL);
 	if (!moved || test_run_both(move_to_and_fro, look_to_and_fro, NULL)) {
-		check(false, "G13 there is memory for a variable that moves back and forth");
+		check(false, "G13 another variable can be added and threads created");
 	} else {
 		check(!failed && klp_shadow_get(PARENT(0), ID) == moved,
 		      "G13 a variable moves back and forth %lu times", ROUNDS);
 		check(looks && !on_neither && !strange,
-		      "G13 readers that retry find it: %lu looks, %lu retries", looks, retries);
+		      "G13 readers that retry find it: %lu lookups, %lu retries", looks, retries);
 	}
 	klp_shadow_free_all(ID, NULL);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The module that test_klp_shadow_lp*.ko patch, and whose objects, imaginary
- * ones, are the parents of their variables. A thread calls the patched function
- * all the time.
+ * The module that the livepatches test_klp_shadow_lp*.ko patch. The parents of their
+ * variables count as objects of this module. A thread calls the patched function
+ * periodically, so that it is on its stack in transitions.
  */
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -14,7 +14,7 @@ static struct task_struct *thread;
 noinline void test_klp_shadow_poke(void);
 noinline void test_klp_shadow_poke(void)
 {
-	/* More than a jump elsewhere. */
+	/* Not empty, so that the compiler keeps the call. */
 	barrier();
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Several processors at once: one construction (G5), whole data (G2), removal by id (G8). */
+/* Calls on several CPUs: one constructor call (G5), complete data (G2), removal by id (G8). */
 #include <linux/atomic.h>
 #include <linux/jiffies.h>
 #include <linux/minmax.h>
@@ -14,21 +14,21 @@
 #define ID_PURGED	0x5d070003UL
 #define ID_SLOW		0x5d070004UL
 #define ID_PATTERN	0x5d070005UL
-#define ID_OWN		0x5d070100UL	/* and a few more, one for each thread */
+#define ID_OWN		0x5d070100UL	/* first of the ids that only one thread uses */
 
 #define THREADS		8	/* at most */
 #define KEYS		4
 #define RESIDENTS	64
 #define PURGED		600
 #define PATTERN		512
-#define PATTERN_BYTES	100	/* below the bytes that poison freed memory */
+#define PATTERN_BYTES	100	/* less than the bytes that poison freed memory */
 #define TIME_MS		600
 
 static int objs[PURGED];
 static struct test_thread threads[THREADS];
 static unsigned int n_threads;
 
-/* Run @work in all threads, until all have returned, or in none. */
+/* Run @work in all threads and wait for it. If one cannot be created, none runs. */
 static int run_all(void (*work)(void *arg))
 {
 	long i;
@@ -48,7 +48,7 @@ static int run_all(void (*work)(void *arg))
 	return 0;
 }
 
-/* --- Everybody adds the same few pairs --- */
+/* --- All threads add the same pairs --- */
 
 static atomic_t arrived;
 static bool race_over;
@@ -60,8 +60,8 @@ static int race_ctor(void *obj, void *shadow_data, void *ctor_data)
 {
 	atomic_inc(&race_ctors);
 	/*
-	 * For the others to arrive meanwhile; now and then for long, because
-	 * virtual processors may not run at the same time.
+	 * Give other threads time to arrive. Sometimes more, because the host may run
+	 * virtual CPUs one after another.
 	 */
 	if (rounds % 4)
 		udelay(5);
@@ -71,7 +71,7 @@ static int race_ctor(void *obj, void *shadow_data, void *ctor_data)
 	return 0;
 }
 
-/* All threads wait for each other here, for the @nth time. */
+/* A barrier: wait until all threads have called this @nth times. */
 static void meet(int *nth)
 {
 	int all = ++*nth * n_threads;
@@ -96,7 +96,7 @@ static void judge_round(void)
 		for (t = 0; t < n_threads; t++)
 			bad_pointers += got[t][key] != found;
 		klp_shadow_free(&objs[key], ID_RACE, NULL);
-		/* A second one would come to light now. */
+		/* If there was a second variable of the pair, it is found now. */
 		if (klp_shadow_get(&objs[key], ID_RACE)) {
 			bad_ctors++;
 			klp_shadow_free_all(ID_RACE, NULL);
@@ -137,7 +137,7 @@ static void test_race(void)
 	      bad_pointers);
 }
 
-/* --- A slow constructor: nobody sees its work, nobody does it again --- */
+/* --- A slow constructor: lookups miss, and other callers wait for its result --- */
 
 static bool constructing, coming;
 static unsigned int looks, misses, second_ctors;
@@ -151,7 +151,7 @@ static int slow_ctor(void *obj, void *shadow_data, void *ctor_data)
 		spin_until(READ_ONCE(looks) > 100, 1000);
 	} else {
 		spin_until(READ_ONCE(coming), 1000);
-		/* Let the other one get as far as the lock. */
+		/* Give the other call time to reach the lock. */
 		mdelay(20);
 	}
 	memset(shadow_data, 0x11, PATTERN);
@@ -199,21 +199,21 @@ static void test_slow(void)
 	check(!ret && looks && misses == looks,
 	      "G2 lookups miss a variable under construction: %u of %u", misses, looks);
 	check(slow && klp_shadow_get(objs, ID_SLOW) == slow && !memchr_inv(slow, 0x11, PATTERN),
-	      "G2 and find it afterwards");
+	      "G2 lookups find it afterwards");
 	klp_shadow_free_all(ID_SLOW, NULL);
 
 	constructing = false;
 	ret = test_run_both(add_slowly, add_late, NULL);
 	check(!ret && slow && late == slow && klp_shadow_get(objs, ID_SLOW) == slow &&
 	      !memchr_inv(slow, 0x11, PATTERN),
-	      "G5 who comes during a construction gets the result");
-	check(!second_ctors, "G5 and constructs nothing");
+	      "G5 a call during a construction gets its result");
+	check(!second_ctors, "G5 that call runs no constructor");
 	klp_shadow_free(objs, ID_SLOW, NULL);
 	check(!klp_shadow_get(objs, ID_SLOW), "G5 there was one variable");
 	klp_shadow_free_all(ID_SLOW, NULL);
 }
 
-/* --- Readers beside a thread that adds and frees --- */
+/* --- Readers, while one thread adds and frees --- */
 
 static bool pattern_over;
 static atomic_t whole_reads, broken_reads, missed_reads;
@@ -266,11 +266,11 @@ static void test_pattern(void)
 	check(!ret && patterns > 10 && atomic_read(&whole_reads),
 	      "G2 readers beside a writer: %u variables, %d reads, %d misses", patterns,
 	      atomic_read(&whole_reads), atomic_read(&missed_reads));
-	check(!atomic_read(&broken_reads), "G2 G7 all that they find is whole: %d is not",
+	check(!atomic_read(&broken_reads), "G2 G7 readers find complete data: %d times not",
 	      atomic_read(&broken_reads));
 }
 
-/* --- Removal by id while other ids come and go on the same parents --- */
+/* --- Removal by id, while other ids of the same parents are added and freed --- */
 
 static bool purge_over;
 static unsigned int purges, purge_dtors, purge_wrong, purge_left;
@@ -363,17 +363,17 @@ static void test_purge(void)
 	}
 	ret = run_all(purge_or_live);
 	check(!ret && purges >= 2 && atomic_read(&own_rounds) && atomic_read(&resident_reads),
-	      "G8 free_all beside other calls: %u times, %d rounds of the others", purges,
+	      "G8 free_all during other calls: %u times, %d rounds of the others", purges,
 	      atomic_read(&own_rounds));
-	check(!purge_wrong, "G8 it destroys all that existed when it was called: %u times not",
+	check(!purge_wrong, "G8 free_all destroys all existing variables: %u times not",
 	      purge_wrong);
-	check(!purge_left, "G8 it leaves none: %u left", purge_left);
-	check(!atomic_read(&resident_lost), "G8 G1 other ids are found all the while: %d are not",
+	check(!purge_left, "G8 free_all leaves no variable: %u left", purge_left);
+	check(!atomic_read(&resident_lost), "G8 G1 lookups find variables of other ids: %d missed",
 	      atomic_read(&resident_lost));
-	check(!atomic_read(&own_lost), "G8 and come and go as they should: %d do not",
+	check(!atomic_read(&own_lost), "G8 other ids can be added and freed: %d times not",
 	      atomic_read(&own_lost));
 	look_for_residents();
-	check(!atomic_read(&resident_lost), "G8 and are there in the end");
+	check(!atomic_read(&resident_lost), "G8 variables of other ids remain");
 	klp_shadow_free_all(ID_RESIDENT, NULL);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Many variables: lookups while the table grows and shrinks (G1, G7, G8), ids
- * without number on one parent, and parents that are chosen to collide (G9).
- * How the table is resized is in the kernel's log; the script looks there.
+ * Many variables: lookups while the table grows and shrinks (G1, G7, G8), thousands of
+ * ids on one parent, and parents that may collide (G9). The kernel logs how the table is
+ * resized, which the script checks.
  */
 #include <linux/atomic.h>
 #include <linux/minmax.h>
@@ -14,7 +14,7 @@
 #define ID_RESIDENT	0x5d030002UL
 #define ID_ABSENT	0x5d030003UL
 #define ID_COLLIDE	0x5d030004UL
-#define ID_OWN		0x5d030100UL	/* and a few more, one for each thread */
+#define ID_OWN		0x5d030100UL	/* first of the ids that only one thread uses */
 #define ID_OF_FIX(n)	(0x5d0400000UL + ((unsigned long)(n) << 6))
 
 #define THREADS		8	/* at most */
@@ -24,26 +24,26 @@
 
 static unsigned long variables = 10000;
 module_param(variables, ulong, 0444);
-MODULE_PARM_DESC(variables, "how many to fill the table with");
+MODULE_PARM_DESC(variables, "number of variables to fill the table with");
 
 static unsigned long ids = 2000;
 module_param(ids, ulong, 0444);
-MODULE_PARM_DESC(ids, "how many ids to attach to NULL");
+MODULE_PARM_DESC(ids, "number of ids to attach to NULL");
 
 static unsigned int rounds = 3;
 module_param(rounds, uint, 0444);
-MODULE_PARM_DESC(rounds, "how often to fill and to drain");
+MODULE_PARM_DESC(rounds, "number of times to fill and empty the table");
 
 static unsigned long keep;
 module_param(keep, ulong, 0444);
-MODULE_PARM_DESC(keep, "how many to keep until the module is unloaded, instead of the tests");
+MODULE_PARM_DESC(keep, "add this number of variables and run no tests");
 
 static struct test_thread threads[THREADS];
 static bool over;
 static atomic_long_t looks, lost, ghosts, turns, wrong_turns;
 static unsigned long not_added, not_found, left;
 
-/* Nobody looks into them: any number will do. */
+/* Parents are never dereferenced, so they can be any addresses. */
 static void *parent(unsigned long i)
 {
 	return (void *)(0x7100000000UL + i * 192);
@@ -68,7 +68,7 @@ static bool is_there(void *obj, unsigned long id, unsigned long value)
 	return p && *p == value;
 }
 
-/* --- Growing and shrinking under everybody's hands --- */
+/* --- Growing and shrinking during other calls --- */
 
 static void look_for_residents(void)
 {
@@ -83,7 +83,7 @@ static void look_for_residents(void)
 	}
 }
 
-/* What only this thread adds and frees is there, or is not, whatever happens. */
+/* Resizes do not affect variables that only this thread adds and frees. */
 static void come_and_go(unsigned long id)
 {
 	unsigned long i;
@@ -148,7 +148,7 @@ static void test_resize(void)
 
 	for (i = 0; i < RESIDENTS; i++)
 		add(parent(i), ID_RESIDENT, i);
-	/* The first of them only looks. */
+	/* The first thread only looks up. */
 	for (started = 0; started < n; started++) {
 		if (test_thread_create(&threads[started], started, live_on,
 				       (void *)(unsigned long)started))
@@ -162,19 +162,19 @@ static void test_resize(void)
 		test_thread_join(&threads[started]);
 
 	check(round && round == rounds && !not_added,
-	      "G1 the table is filled with %lu and drained, %u times", variables, round);
+	      "G1 the table is filled with %lu variables and emptied, %u times", variables, round);
 	check(atomic_long_read(&looks) && !atomic_long_read(&lost) && !atomic_long_read(&ghosts),
-	      "G1 lookups meanwhile find what there is: %ld looks, %ld lost, %ld ghosts",
+	      "G1 lookups find existing variables only: %ld lookups, %ld lost, %ld ghosts",
 	      atomic_long_read(&looks), atomic_long_read(&lost), atomic_long_read(&ghosts));
 	check(atomic_long_read(&turns) && !atomic_long_read(&wrong_turns),
-	      "G7 others come and go meanwhile: %ld rounds, %ld times not",
+	      "G7 other variables can be added and freed: %ld rounds, %ld times not",
 	      atomic_long_read(&turns), atomic_long_read(&wrong_turns));
-	check(!not_found, "G1 every one of many is found: %lu are not", not_found);
-	check(!left, "G8 none of them stays: %lu do", left);
+	check(!not_found, "G1 each variable is found: %lu are not", not_found);
+	check(!left, "G8 all variables are removed: %lu are not", left);
 	klp_shadow_free_all(ID_RESIDENT, NULL);
 }
 
-/* --- Ids by the thousand on one parent --- */
+/* --- Thousands of ids on one parent --- */
 
 static void test_ids(void)
 {
@@ -201,11 +201,11 @@ static void test_ids(void)
 		others += i + 1 < ids && !is_there(NULL, ID_OF_FIX(i + 1), i + 1);
 		cond_resched();
 	}
-	check(!stale && !others, "G8 each goes alone: %lu stay, %lu others are gone", stale,
-	      others);
+	check(!stale && !others, "G8 only the freed id is removed: %lu are not, %lu others are",
+	      stale, others);
 }
 
-/* --- Parents, and ids, that agree in all but a few bits --- */
+/* --- Parents and ids that differ in a few bits only --- */
 
 static void *distant(unsigned long stride, unsigned long i)
 {
@@ -229,7 +229,7 @@ static void test_collisions(void)
 			stale += !!klp_shadow_get(distant(stride, i), id);
 	}
 	check(!not_added && !missing && !stale,
-	      "G9 parents and ids at strides of powers of two: %lu are not found, %lu stay",
+	      "G9 parents and ids at strides of powers of two: %lu not found, %lu not removed",
 	      missing, stale);
 }
 
@@ -257,5 +257,5 @@ static void __exit test_exit(void)
 
 module_init(test_init);
 module_exit(test_exit);
-MODULE_DESCRIPTION("Test of the shadow variables: many of them");
+MODULE_DESCRIPTION("Test of the shadow variables: many variables");
 MODULE_LICENSE("GPL");
