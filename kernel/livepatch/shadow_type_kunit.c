@@ -1005,6 +1005,29 @@ static void g16_what_fails_is_freed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
+/* What the log tells. */
+static void g16_counts(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
+	struct klp_shadow_conversion result = {};
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, MANY), (unsigned int)MANY);
+	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, true), 0);
+	__klp_shadow_type_free(&parents[3], &b);
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 3));
+	KUNIT_EXPECT_TRUE(test, add_one(&a, 3));
+	klp_shadow_complete(true);
+	calls.fail = 4;
+	klp_shadow_convert(&a, &b, &result);
+	/* The one with a new variable counts as neither. */
+	KUNIT_EXPECT_EQ(test, result.done, MANY * 3 / 4 - 1UL);
+	KUNIT_EXPECT_EQ(test, result.failed, MANY / 4UL);
+	KUNIT_EXPECT_EQ(test, result.err, -EEXIST);
+	leave(&mod_a);
+	disable(&mod_b);
+}
+
 static void g16_no_memory(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL(), b = LARGE();
@@ -1312,6 +1335,7 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g16_reversed_converts_nothing),
 	KUNIT_CASE(g16_parents_module_goes_before_it),
 	KUNIT_CASE(g16_what_fails_is_freed),
+	KUNIT_CASE(g16_counts),
 	KUNIT_CASE(g16_no_memory),
 	KUNIT_CASE(g16_shared),
 	KUNIT_CASE(g16_some_go_meanwhile),
