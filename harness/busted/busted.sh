@@ -94,8 +94,9 @@ torture()
 	kernel "$2"
 	module=$DIR/busted/$1
 	log=$DIR/logs/busted-$1
-	mkdir -p "$module/kernel" "${log%/*}" "$work/payload"
-	rm -rf "$module/kernel/livepatch"
+	mkdir -p "${log%/*}" "$work/payload"
+	rm -rf "$module"
+	mkdir -p "$module/kernel"
 	cp -r "$TOP/kernel/livepatch" "$module/kernel/"
 	break_it "$1" "$module" || { result 1 "busted $1 ($2)" "does not apply: $(tail -n 1 "$work/patch")"; return; }
 	cp "$module"/kernel/livepatch/shadow*.[ch] "$here"/{Makefile,torture.c} "$TOP/harness/kernel/copy.h" "$module/"
