@@ -61,7 +61,8 @@ tree()
 
 	chmod -R u+w "$work/tree" 2>/dev/null || :
 	rm -rf "$work/tree"
-	for f in Makefile Kbuild init/Kconfig include/linux/livepatch.h kernel/livepatch \
+	for f in Makefile Kbuild init/Kconfig include/asm-generic/vmlinux.lds.h \
+		 include/linux/livepatch.h kernel/livepatch \
 		 samples/livepatch tools/testing/selftests/livepatch Documentation/livepatch; do
 		mkdir -p "$(dirname "$work/tree/$f")"
 		cp -r "$stock/$f" "$work/tree/$f"
