@@ -469,6 +469,7 @@ static void step_disable(unsigned int p)
 
 	if (m.transition >= 0 || !patch->registered || patch->leaving || patch->forced)
 		return;
+	m.replace = patch->replace;
 	klp_shadow_transition(&mods[p], m.replace, false);
 	say("disable %u", p);
 	m.transition = p;

@@ -179,7 +179,8 @@ static void leave(struct module *mod)
 
 static void disable(struct module *mod)
 {
-	klp_shadow_transition(mod, false, false);
+	/* That it has replaced others does not concern those that came later. */
+	klp_shadow_transition(mod, true, false);
 	klp_shadow_complete(false);
 	leave(mod);
 }
@@ -1227,7 +1228,7 @@ static void g17_stacked(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, false), 0);
 	KUNIT_EXPECT_TRUE(test, add_one(&b, 2));
 	klp_shadow_complete(true);
-	klp_shadow_transition(&mod_a, false, false);
+	klp_shadow_transition(&mod_a, true, false);
 	KUNIT_EXPECT_EQ(test, count(&a), 2U);
 	klp_shadow_complete(false);
 	leave(&mod_a);
