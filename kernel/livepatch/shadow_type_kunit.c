@@ -457,6 +457,7 @@ static void g15_live_with_their_livepatch(struct kunit *test)
 	/* Unregistering is idempotent, and allowed for a livepatch without types. */
 	leave(&mod_a);
 	leave(&mod_b);
+	klp_shadow_unregister_patch(&mod_b, true);
 	KUNIT_EXPECT_EQ(test, module_refcount(&mod_a), refs);
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
