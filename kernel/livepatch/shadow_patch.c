@@ -11,8 +11,8 @@
  * time. (G15, G17)
  *
  * klp_shadow_patches_lock serializes what takes long: registering, unregistering, and the
- * end of a module whose objects are parents. Everything that readers and
- * writers of the store see changes under klp_shadow_lock.
+ * end of a module whose objects are parents. Everything that readers and writers of the
+ * store see changes under klp_shadow_lock.
  */
 #define pr_fmt(fmt) "livepatch: " fmt
 
@@ -86,22 +86,6 @@ static bool klp_shadow_should_be_open(struct klp_shadow_type *type)
 	       ((patch->before || patch->after) && klp_shadow_type_everywhere(type));
 }
 
-static bool klp_shadow_has_link(struct klp_shadow_type *type)
-	__must_hold(&klp_shadow_lock)
-{
-	struct klp_shadow_patch *patch;
-	struct klp_shadow_type *other;
-
-	for_each_patch(patch) {
-		klp_shadow_for_each_type(other, patch) {
-			if (klp_shadow_linked(type, other))
-				return true;
-		}
-	}
-
-	return false;
-}
-
 /* After a change of the list or of patches in it. There are few types: this is short. */
 static void klp_shadow_update(void)
 	__must_hold(&klp_shadow_lock)
@@ -113,7 +97,7 @@ static void klp_shadow_update(void)
 
 	for_each_patch(patch) {
 		klp_shadow_for_each_type(type, patch) {
-			WRITE_ONCE(type->linked, klp_shadow_has_link(type));
+			WRITE_ONCE(type->linked, !!klp_shadow_find_linked(type, NULL));
 			WRITE_ONCE(type->open, klp_shadow_should_be_open(type));
 		}
 	}
@@ -296,6 +280,7 @@ static void klp_shadow_free_hidden(struct klp_shadow_patch *patch, struct module
 			__llist_add(&shadow->reclaim, &patch->hidden);
 			continue;
 		}
+		/* Until reclaim: klp_shadow_drain() waits for readers before it looks. */
 		rcu_read_lock();
 		spin_lock_irq(&klp_shadow_lock);
 		klp_shadow_drop(shadow, type->dtor, type, &removed);
@@ -322,7 +307,7 @@ static struct klp_shadow_type *klp_shadow_successor(struct klp_shadow_type *from
 		if (!patch->before && !patch->after)
 			continue;
 		klp_shadow_for_each_type(type, patch) {
-			if (klp_shadow_linked(type, from) && klp_shadow_converts(type, from->id))
+			if (klp_shadow_succeeds(type, from))
 				successor = type;
 		}
 	}

@@ -121,7 +121,7 @@ static bool klp_shadow_release_one(struct module *mod)
 	first = klp_shadow_ready.next;
 	if (!list_empty(&klp_shadow_ready))
 		shadow = klp_shadow_ready_entry(first);
-	if (shadow && mod && !klp_shadow_type_uses(shadow->type, mod))
+	if (shadow && !klp_shadow_type_uses(shadow->type, mod))
 		shadow = NULL;
 	if (shadow) {
 		list_del(first);

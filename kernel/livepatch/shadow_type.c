@@ -40,9 +40,7 @@ bool klp_shadow_converts(const struct klp_shadow_type *type, unsigned long id)
 }
 
 /* Whether variables of @from are converted to @to when the livepatch of @to has replaced it. */
-static bool klp_shadow_succeeds(const struct klp_shadow_type *to,
-				const struct klp_shadow_type *from)
-	__must_hold(&klp_shadow_lock)
+bool klp_shadow_succeeds(const struct klp_shadow_type *to, const struct klp_shadow_type *from)
 {
 	const struct klp_shadow_patch *new = to->patch, *old = from->patch;
 
@@ -58,10 +56,12 @@ bool klp_shadow_linked(const struct klp_shadow_type *type, const struct klp_shad
 	return klp_shadow_succeeds(type, other) || klp_shadow_succeeds(other, type);
 }
 
-/* The type after @prev that is linked to @type, or NULL. @prev is NULL at first. */
-static struct klp_shadow_type *klp_shadow_next_linked(struct klp_shadow_type *type,
-						      struct klp_shadow_type *prev)
-	__must_hold(&klp_shadow_lock)
+/*
+ * The type after @prev that is linked to @type, or NULL. @prev is NULL at first. Walks the
+ * whole list; type->linked tells whether there is any.
+ */
+struct klp_shadow_type *klp_shadow_find_linked(struct klp_shadow_type *type,
+					       struct klp_shadow_type *prev)
 {
 	struct klp_shadow_patch *patch;
 	struct klp_shadow_type *other;
@@ -69,9 +69,6 @@ static struct klp_shadow_type *klp_shadow_next_linked(struct klp_shadow_type *ty
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	/* Usually: only a transition to a successor links types. */
-	if (!type->linked)
-		return NULL;
 	list_for_each_entry(patch, &klp_shadow_patches, list) {
 		klp_shadow_for_each_type(other, patch) {
 			if (started && klp_shadow_linked(type, other))
@@ -81,6 +78,14 @@ static struct klp_shadow_type *klp_shadow_next_linked(struct klp_shadow_type *ty
 	}
 
 	return NULL;
+}
+
+static struct klp_shadow_type *klp_shadow_next_linked(struct klp_shadow_type *type,
+						      struct klp_shadow_type *prev)
+	__must_hold(&klp_shadow_lock)
+{
+	/* Usually not: only a transition to a successor links types. */
+	return type->linked ? klp_shadow_find_linked(type, prev) : NULL;
 }
 
 /* Whether a parent may get a variable of a type: it has none that waits for conversion. */
@@ -93,7 +98,7 @@ bool klp_shadow_may_add(void *obj, struct klp_shadow_type *type)
 	if (!type->open)
 		return false;
 	while ((other = klp_shadow_next_linked(type, other))) {
-		if (klp_shadow_converts(type, other->id) && klp_shadow_find(obj, other->id))
+		if (klp_shadow_succeeds(type, other) && klp_shadow_find(obj, other->id))
 			return false;
 	}
 

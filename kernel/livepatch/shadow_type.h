@@ -67,7 +67,12 @@ struct klp_shadow_conversion {
 };
 
 bool klp_shadow_converts(const struct klp_shadow_type *type, unsigned long id);
+bool klp_shadow_succeeds(const struct klp_shadow_type *to, const struct klp_shadow_type *from)
+	__must_hold(&klp_shadow_lock);
 bool klp_shadow_linked(const struct klp_shadow_type *type, const struct klp_shadow_type *other)
+	__must_hold(&klp_shadow_lock);
+struct klp_shadow_type *klp_shadow_find_linked(struct klp_shadow_type *type,
+					       struct klp_shadow_type *prev)
 	__must_hold(&klp_shadow_lock);
 void klp_shadow_type_free_all(struct klp_shadow_type *type);
 void klp_shadow_convert(struct klp_shadow_type *from, struct klp_shadow_type *to,
