@@ -7,9 +7,10 @@ kunit-mutants.py DIRECTORY FILTER PATTERN N
 DIRECTORY has src-mutants and um-kunit-mutants, built by kunit.sh. See kunit-mutants.sh. The
 mutants are those of tools/testing/klp-shadow/mutants.py.
 """
-import hashlib, os, re, signal, subprocess, sys, tempfile
+import hashlib, os, re, subprocess, sys, tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
 sys.path.insert(0, f'{TOP}/tools/testing/klp-shadow')
 import mutants
 
@@ -39,21 +40,11 @@ class Kernel:
     def run(self):
         """What the console says, or nothing if it hangs."""
         with tempfile.TemporaryDirectory() as work:
-            child = subprocess.Popen(
+            return mutants.run_limited(
                 [f'{self.obj}/vmlinux', 'mem=512M', f'uml_dir={work}', 'con=fd:0,fd:1',
                  'kunit_shutdown=halt', 'kunit.enable=1', f'kunit.filter_glob={self.filter}'],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                start_new_session=True)
-            try:
-                return child.communicate(timeout=LIMIT)[0]
-            except subprocess.TimeoutExpired:
-                return b''
-            finally:
-                try:
-                    os.killpg(child.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-                child.wait()
+                LIMIT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT)[1]
 
     def judge(self, console):
         if not console:
@@ -77,15 +68,11 @@ def is_once(name):
     return new.strip() in (plain, *(old.partition(': ')[2].replace('READ_ONCE(', '(', 1),))
 
 
-def explained():
-    with open(f'{TOP}/harness/kunit-mutants.explained') as f:
-        return {line.rstrip('\n') for line in f if line.strip() and not line.startswith('# ')}
-
-
 def main():
     kernel = Kernel(sys.argv[1], sys.argv[2])
     pattern, every = sys.argv[3], int(sys.argv[4])
-    reasons, results, n = explained(), {}, 0
+    reasons = mutants.explained(f'{TOP}/harness/kunit-mutants.explained')
+    done, n = [], 0
     for file in FILES:
         with open(kernel.path(file)) as f:
             source = f.read()
@@ -101,29 +88,21 @@ def main():
                 with open(kernel.path(file), 'w') as f:
                     f.write(mutant.sources[file] + mark + tail)
                 if kernel.make(f'kernel/livepatch/{file[:-2]}.o'):
-                    result = 'does not compile'
+                    mutant.result = 'does not compile'
                 elif kernel.code(file) in known:
-                    result = 'identical'
+                    mutant.result = 'identical'
                 else:
                     known.add(kernel.code(file))
                     seen = kernel.judge(kernel.run()) if not kernel.make('vmlinux') else 'link'
-                    result = f'caught by {seen}' if seen else 'survived'
-                if result == 'survived' and mutant.name in reasons:
-                    result = 'explained'
-                results[mutant.name] = result
-                print(f'{result}: {mutant.name}', flush=True)
+                    mutant.result = f'caught by {seen}' if seen else 'survived'
+                if mutant.result == 'survived' and mutant.name in reasons:
+                    mutant.result = 'explained'
+                done.append(mutant)
+                print(f'{mutant.result}: {mutant.name}', flush=True)
         finally:
             with open(kernel.path(file), 'w') as f:
                 f.write(source)
-    count = lambda word: sum(r.startswith(word) for r in results.values())
-    total = count('caught') + count('survived') + count('explained')
-    print(f'# {total} mutants, {count("caught")} caught, {count("explained")} explained, '
-          f'{count("survived")} survived; {count("identical")} identical, '
-          f'{count("does not")} not compiled')
-    for name, result in results.items():
-        if result == 'survived':
-            print(f'# survived: {name}')
-    return int(count('survived') > total / 20)
+    return int(mutants.too_many_survive(done))
 
 
 if __name__ == '__main__':

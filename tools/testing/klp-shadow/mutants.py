@@ -218,6 +218,22 @@ def patched(patch, store, out):
                   INLINE if INLINE in sources or len(sources) > 1 else list(sources)[0])
 
 
+def run_limited(command, seconds, **options):
+    """Status and output of a command, which is killed with its children; -1 if it takes longer."""
+    child = subprocess.Popen(command, start_new_session=True, **options)
+    try:
+        output = child.communicate(timeout=seconds)[0]
+        return child.returncode, output
+    except subprocess.TimeoutExpired:
+        return -1, b''
+    finally:
+        try:
+            os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        child.wait()
+
+
 class Runner:
     """Compiles and runs mutants; each thread has a directory."""
     TESTS = [('model', 'model', ['1', '60000']), ('model', 'steps', []),
@@ -262,19 +278,9 @@ class Runner:
             return 'mutant' if known else ''
 
     def execute(self, command):
-        child = subprocess.Popen(['/bin/sh', '-c', 'ulimit -t 6; exec "$@"', 'sh'] + command,
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                 env={**os.environ, 'NO_REDUCE': '1'}, start_new_session=True)
-        try:
-            return child.wait(40)
-        except subprocess.TimeoutExpired:
-            return -1
-        finally:
-            try:
-                os.killpg(child.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            child.wait()
+        return run_limited(['/bin/sh', '-c', 'ulimit -t 6; exec "$@"', 'sh'] + command, 40,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                           env={**os.environ, 'NO_REDUCE': '1'})[0]
 
     def run(self, mutant):
         dir = f'{self.out}/mutant-{threading.get_ident()}'
@@ -315,10 +321,10 @@ class Runner:
         return mutant
 
 
-def explained():
+def explained(path):
     """Names of the mutants in mutants.explained, with the reason from the comment before."""
     reasons, reason, last = {}, '', ''
-    with open(f'{HERE}/mutants.explained') as f:
+    with open(path) as f:
         for line in map(str.rstrip, f):
             if line.startswith('# '):
                 reason = line[2:].strip() if not last.startswith('# ') else f'{reason} {line[2:].strip()}'
@@ -326,6 +332,19 @@ def explained():
                 reasons[line] = reason
             last = line
     return reasons
+
+
+def too_many_survive(done):
+    """Print a summary; whether more than 5% survive without a reason."""
+    count = lambda *words: sum(m.result.startswith(words) for m in done)
+    total = count('caught', 'survived', 'explained')
+    print(f'# {total} mutants, {count("caught")} caught, {count("explained")} explained, '
+          f'{count("survived")} survived; {count("identical")} identical, '
+          f'{count("does not")} not compiled')
+    for mutant in done:
+        if mutant.result == 'survived':
+            print(f'# survived: {mutant.name}')
+    return count('survived') > total / 20
 
 
 def main():
@@ -365,7 +384,7 @@ def main():
         print('\n'.join(m.name for m in mutants))
         return 0
 
-    runner, reasons = Runner(store, args.ksrc, out), explained()
+    runner, reasons = Runner(store, args.ksrc, out), explained(f'{HERE}/mutants.explained')
     done = []
     with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
         for mutant in pool.map(runner.run, mutants):
@@ -373,19 +392,11 @@ def main():
             if mutant.result == 'survived' and mutant.name in reasons:
                 mutant.result = 'explained'
             print(f'{mutant.result}: {mutant.name}', flush=True)
-    count = lambda *words: sum(m.result.startswith(words) for m in done)
     for name in set(reasons) - {m.name for m in done if m.result in ('explained', 'identical')}:
         if not args.k and not args.f:
             print(f'# explained, but caught or not there: {name}')
-    total = count('caught', 'survived', 'explained')
-    print(f'# {total} mutants, {count("caught")} caught, {count("explained")} explained, '
-          f'{count("survived")} survived; {count("identical")} identical, '
-          f'{count("does not")} not compiled')
-    for mutant in done:
-        if mutant.result == 'survived':
-            print(f'# survived: {mutant.name}')
     bad = any(m.result == 'survived' and m.name.startswith('patch') for m in done)
-    return int(bad or count('survived') > total / 20)
+    return int(too_many_survive(done) or bad)
 
 
 if __name__ == '__main__':
