@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# KTAP among the lines of a console, or of dmesg, into TAP: a line for each test,
-# with what KUnit has to say of those that fail. Status 1 if one fails, if a suite
-# did not come to its end, if there is no test at all, or if the kernel says that
-# something is wrong with it; then a line says why. -v bad=FILE has expressions for that.
+# Convert KTAP on a console, or in dmesg, to TAP: a line for each test, with the messages of
+# tests that fail. Fails if a test fails, if a suite does not end, if there are no tests, or
+# if the kernel reports a fault; the last line has the reason. -v bad=FILE has expressions
+# for faults.
 
 BEGIN {
 	if (!bad || (getline expression <bad) <= 0) {

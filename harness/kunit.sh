@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> kunit.sh
 #
-# Builds user-mode Linux with the store, its KUnit suite and whatever finds
-# mistakes there, and runs it: seconds, once it is built. TAP on the standard
-# output. Succeeds if all tests do and nothing bad is on the console. KUNIT_FILTER in
-# the environment selects tests: <suite>.<test>, with wildcards. KUNIT_TREE names another
-# source tree in build/<line>, src-<name>, and has it built in a directory of its own.
+# Build user-mode Linux with the store, its KUnit suite, KASAN and lockdep, and run it,
+# which takes seconds. Prints TAP. Succeeds if all tests pass and the console has no bad line.
+# KUNIT_FILTER in the environment selects tests: <suite>.<test>, with wildcards. KUNIT_TREE
+# names another source tree in build/<line>, src-<name>, with a separate build directory.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -19,7 +18,7 @@ src=$dir/$tree
 obj=$dir/um-kunit${tree#src}
 log=$obj.log
 console=$dir/logs/kunit.console
-# Seconds after which it hangs: many times what it takes.
+# Seconds until a run counts as hanging: many times the usual time.
 limit=240
 # shellcheck source=SCRIPTDIR/kernel/kbuild.sh
 . "$TOP/harness/kernel/kbuild.sh"
@@ -45,6 +44,6 @@ status=0
 timeout -k 5 "$limit" "$obj/vmlinux" mem=512M uml_dir="$work" con=fd:0,fd:1 kunit_shutdown=halt \
 	kunit.enable=1 ${KUNIT_FILTER:+kunit.filter_glob="$KUNIT_FILTER"} </dev/null >"$console" 2>&1 || status=$?
 judged=0
-awk -v bad="$TOP/tools/testing/selftests/livepatch/shadow_bad_log" -f "$TOP/harness/kunit.awk" "$console" || judged=1
+awk -v bad="$BAD_LOG" -f "$TOP/harness/kunit.awk" "$console" || judged=1
 ((status != 124 && status != 137)) || die "hangs: not done in $limit s; the console is in $console"
 ((judged == 0)) || die "not all is well; the console is in $console"

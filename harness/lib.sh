@@ -9,6 +9,9 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck disable=SC2034  # used by scripts that source this
 BUILD=$TOP/build
 PROG=${0##*/}
+# What the kernel says when something is wrong with it: an expression on each line.
+# shellcheck disable=SC2034
+BAD_LOG=$TOP/tools/testing/selftests/livepatch/shadow_bad_log
 
 # die(message): print an error message and exit with status 1
 die()

@@ -123,8 +123,7 @@ build "user-mode Linux $LINE and the benchmark" ARCH_DRIVERS=../bench/ OURS="$sr
 	STOCK="$dir/stock" vmlinux
 
 boot
-bad=$(grep -a -m 1 -E -f "$TOP/tools/testing/selftests/livepatch/shadow_bad_log" \
-	-e 'klp_shadow_bench: failed' "$console" | tr -d '\r' || :)
+bad=$(grep -a -m 1 -E -f "$BAD_LOG" -e 'klp_shadow_bench: failed' "$console" | tr -d '\r' || :)
 [[ -z $bad ]] || die "$bad; the console is in $console"
 grep -aq '^klp_shadow_bench: done' "$console" || die "it ended early; the console is in $console"
 

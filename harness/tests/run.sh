@@ -238,7 +238,7 @@ ktap()
 		>"$work/console"
 }
 
-judge=(awk -v bad="$TOP/tools/testing/selftests/livepatch/shadow_bad_log" -f "$TOP/harness/kunit.awk" "$work/console")
+judge=(awk -v bad="$BAD_LOG" -f "$TOP/harness/kunit.awk" "$work/console")
 ktap '    ok 1 - one' '    ok 2 - two' 'ok 1 - suite'
 passes "kunit: all is well" "${judge[@]}"
 ktap '    ok 1 - one' '    not ok 2 - two' 'not ok 1 - suite'

@@ -4,14 +4,14 @@
 #                [-p DIRECTORY] [-m MEMORY] JOB
 #        KERNEL=<line> [VARIANT=<name>] vm.sh -i
 #
-# Boots the built kernel of a line in QEMU and runs the script JOB there, as
-# root, with the line's modules and selftests at hand, and what is in DIRECTORY.
-# Shows what JOB prints and succeeds if JOB does, the kernel's log has nothing bad
-# in it and nothing has leaked. With -i: an interactive shell instead.
+# Boot the kernel of a line in QEMU and run the script JOB there, as root, with the line's
+# modules and selftests, and the files of DIRECTORY. Prints the output of JOB. Succeeds if
+# JOB does, the kernel's log has no bad line and no memory has leaked. With -i: an interactive
+# shell instead.
 #
-# The guest's verdict comes by a serial port of its own, as the last thing it
-# does. No verdict is a failure. VM_DISK names a file that the guest may write to,
-# as its third disk. VM_ROOTFS names another user land than build/rootfs.ext2.
+# The guest sends its verdict last, by a separate serial port. No verdict is a failure.
+# VM_DISK names a file that the guest may write to, as its third disk. VM_ROOTFS names
+# another user land than build/rootfs.ext2.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -57,7 +57,7 @@ trap '[[ -z $qemu ]] || kill "$qemu" 2>/dev/null; rm -rf "$work"' EXIT
 payload()
 {
 	mkdir "$work/payload"
-	cp -r "$TOP"/harness/vm/guest/. "$TOP/tools/testing/selftests/livepatch/shadow_bad_log" \
+	cp -r "$TOP"/harness/vm/guest/. "$BAD_LOG" \
 		"$work/payload/"
 	if [[ $interactive ]]; then
 		ln -s shell.sh "$work/payload/run"

@@ -19,8 +19,8 @@
  * @shadow_data:	data of the variable, zeroed
  * @ctor_data:	passed through by the caller
  *
- * Context: klp_shadow_lock held with interrupts off, whatever the context of the
- * call; on PREEMPT_RT interrupts stay as they are. klp_shadow_get() is allowed, the
+ * Context: klp_shadow_lock held with interrupts off, in any context of the call; on
+ * PREEMPT_RT interrupts stay as they are. klp_shadow_get() is allowed, the
  * other calls deadlock.
  * Return: 0, or a negative error code: the variable is not added.
  */
@@ -41,8 +41,8 @@ typedef void (*klp_shadow_dtor_t)(void *obj, void *shadow_data);
  * @obj:	address of the parent, which usually has been freed
  * @shadow_data:	data of the variable, as the destructor left it
  *
- * Context: Process context, may sleep. A grace period after the removal: no lookup
- * uses the data any more. All calls are allowed.
+ * Context: Process context, may sleep. A grace period after the removal: lookups no
+ * longer use the data. All calls are allowed.
  */
 typedef void (*klp_shadow_release_t)(void *obj, void *shadow_data);
 
@@ -50,14 +50,14 @@ typedef void (*klp_shadow_release_t)(void *obj, void *shadow_data);
  * typedef klp_shadow_convert_t - make the data of a variable from that of a predecessor
  * @obj:	parent
  * @shadow_data:	new data, zeroed; the constructor is not called
- * @old_data:	data of the predecessor; what it refers to belongs to the new data now
+ * @old_data:	data of the predecessor; its references belong to the new data now
  * @old_id:	identifier of the predecessor
  *
  * Context: As for the constructor. No patched function uses either data, but lookups
  * by other code of the replaced livepatch may still read the old one: neither change
  * it nor free what it points to.
  * Return: 0, or a negative error code: the old variable is freed with the destructor
- * and the release callback of its own type.
+ * and the release callback of its type.
  */
 typedef int (*klp_shadow_convert_t)(void *obj, void *shadow_data, void *old_data,
 				    unsigned long old_id);
@@ -314,7 +314,7 @@ static __always_inline void *__klp_shadow_type_get(void *obj, struct klp_shadow_
  * Also moves the variable of a predecessor or successor.
  *
  * Context: As klp_shadow_move().
- * Return: As klp_shadow_move(). What could not be moved stays on @from.
+ * Return: As klp_shadow_move(). A variable that could not be moved stays on @from.
  */
 #define klp_shadow_var_move(from, to, _name, gfp_flags)		\
 	__klp_shadow_no_tail_call(__klp_shadow_type_move(from, to, __klp_shadow_type_of(_name), \

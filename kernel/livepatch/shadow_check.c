@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Which shadow types a livepatch may have: an id must mean the same in all livepatches
- * whose code may use it, and existing variables must be large enough. What is wrong is
- * told in the log, with both livepatches.
+ * whose code may use it, and existing variables must be large enough. The log has the
+ * reason of a refusal, and both livepatches.
  */
 #define pr_fmt(fmt) "livepatch: " fmt
 

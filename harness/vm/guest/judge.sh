@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# In the VM: runs the job, looks at the kernel's log and for leaks, and only
-# then sends the verdict.
+# In the VM: run the job, check the kernel's log, look for leaks, and then send the verdict.
 
 exec </dev/null >/dev/vport0p1 2>&1
 kmemleak=/sys/kernel/debug/kmemleak
@@ -9,8 +8,7 @@ kmemleak=/sys/kernel/debug/kmemleak
 # What the kernel says when something is wrong with it, an expression on each line.
 BAD=/payload/shadow_bad_log
 
-# log_since_boot(): without the one WARN that a test of ours provokes; what is
-# left out is checked by that test.
+# log_since_boot(): the log without the WARN that one test provokes, and checks itself
 log_since_boot()
 {
 	dmesg | sed '/test_klp_shadow: expected WARNING begins/,/test_klp_shadow: expected WARNING ends/d'
@@ -22,18 +20,18 @@ verdict()
 	exit
 }
 
-# Races need two, and not all firmware tells of both.
+# Races need two processors, and some firmware reports one only.
 processors=$(nproc)
 ((processors == 2)) || verdict "fail: the VM has $processors processors, not 2"
 
 sysctl -q kernel.panic_on_warn=1 kernel.softlockup_panic=1 kernel.hung_task_panic=1 \
 	kernel.watchdog_thresh=30
-# Some kernels cannot look for leaks, or are told not to.
+# kmemleak may not be built in, or be turned off.
 if [[ ! -e $kmemleak ]] || grep -qw kmemleak=off /proc/cmdline; then
 	kmemleak=
 fi
 if [[ $kmemleak ]]; then
-	# Nobody scans but this script, below.
+	# Scan only below.
 	echo scan=off >$kmemleak
 fi
 
@@ -45,8 +43,8 @@ bad=$(log_since_boot | grep -m 1 -E -f "$BAD")
 ((status == 0)) || verdict "fail: the job ended with status $status"
 
 if [[ $kmemleak ]]; then
-	# kmemleak reports nothing younger than five seconds, and what it finds in
-	# one scan may still turn up in the next.
+	# kmemleak reports no object that is younger than five seconds. The first scan can
+	# miss a reference, so report the objects that two scans find.
 	sleep 6
 	if ! echo scan >$kmemleak || ! echo scan >$kmemleak; then
 		verdict "fail: kmemleak has given up: $(dmesg | grep -m 1 'kmemleak: ')"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Tests of the shadow variables' promises, Documentation/livepatch/shadow-vars.rst.
+# Tests of the shadow variables' guarantees, Documentation/livepatch/shadow-vars.rst.
 # Included by the Makefile before lib.mk, whose default goal must stay the first.
 
 SHADOW_MODULES := test_shadow_modules

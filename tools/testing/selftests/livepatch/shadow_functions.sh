@@ -2,10 +2,10 @@
 # shellcheck shell=bash
 # What the tests of the shadow variables share. Source it.
 #
-# A test loads modules; each makes its checks while it is loaded, and logs
-# "<module>: ok <text>" or "<module>: not ok <text>" for every one of them and
-# "<module>: 1..<count>" at the end. Here this becomes TAP. <text> starts with
-# the label of the promise, see Documentation/livepatch/shadow-vars.rst.
+# A test loads modules. Each runs its checks while it is loaded, and logs
+# "<module>: ok <text>" or "<module>: not ok <text>" for each of them, and
+# "<module>: 1..<count>" at the end. This is converted to TAP. <text> starts with the
+# label of the guarantee, see Documentation/livepatch/shadow-vars.rst.
 
 # Texts of programs are compared.
 export LC_ALL=C
@@ -20,7 +20,7 @@ knobs=() followed='' follower=''
 # What the kernel says when something is wrong with it, an expression on each line.
 BAD=$here/shadow_bad_log
 
-# For how many seconds anything may take, on a slow machine under load.
+# Seconds to wait for anything, on a slow machine under load.
 LIMIT=${LIMIT:-60}
 
 # pause(seconds): without a task that comes and goes for it
@@ -161,7 +161,7 @@ remove()
 	rmmod "$1"
 }
 
-# clean_up(): whatever has happened
+# clean_up(): unload the modules, also of a test that was interrupted
 clean_up()
 {
 	local name

@@ -60,7 +60,7 @@ unload_all()
 	local dir
 
 	for dir in /sys/kernel/livepatch/livepatch_shadow_*; do
-		[[ ! -e $dir ]] || disable "${dir##*/}"
+		[[ ! -e $dir ]] || remove "${dir##*/}"
 	done
 }
 
