@@ -28,6 +28,7 @@
 
 /*
  * Ids. V2 is converted from V1, V3 from V1 and V2, and S2 from S1, which are shared state.
+ * One livepatch converts back, from V2 to V1.
  * The parents of V1, V2 and V3 are objects of a module, those of W of the kernel.
  */
 enum { V1, V2, V3, W, S1, S2, IDS };
@@ -115,6 +116,8 @@ static int convert_##i(void *obj, void *shadow_data, void *old_data,	\
 	return convert(shadow_data, old_data, old_id, i);		\
 }
 
+CONVERT(V1)
+
 CONVERT(V2)
 
 CONVERT(V3)
@@ -124,6 +127,7 @@ CONVERT(S2)
 #define TYPE(i, ...)	{ .abi = KLP_SHADOW_ABI, .name = #i, .id = ID(i), .dtor = dtor_##i,	\
 			  .release = release, .size = sizeof(struct data) + 8 * (i), ##__VA_ARGS__ }
 #define TYPE_V1		TYPE(V1, .parent_module = "own-er")
+#define TYPE_V1_BACK	TYPE(V1, .parent_module = "own-er", KLP_SHADOW_CONVERT(convert_V1, ID(V2)))
 #define TYPE_V2		TYPE(V2, .parent_module = "own_er", KLP_SHADOW_CONVERT(convert_V2, ID(V1)))
 #define TYPE_V3		TYPE(V3, .parent_module = "own_er",					\
 			     KLP_SHADOW_CONVERT(convert_V3, ID(V2), ID(V1)))
@@ -139,9 +143,12 @@ static struct module mods[PATCHES] = {
 
 static struct module mod_owner = { .name = "own_er" };
 
+/* The livepatch that converts back. */
+#define BACK	0
+
 /* The last livepatch has another parent module: it conflicts with V1, V2 and V3 of others. */
 static struct klp_shadow_type types[PATCHES][MAX_TYPES] = {
-	{ TYPE_V1 },
+	[BACK] = { TYPE_V1_BACK },
 	{ TYPE_V1, TYPE_W, TYPE_S1 },
 	{ TYPE_V2, TYPE_S2 },
 	{ TYPE_W, TYPE_V3 },
@@ -179,9 +186,10 @@ static bool is_shared(unsigned int id)
 	return id == S1 || id == S2;
 }
 
-static bool converts(unsigned int from, unsigned int to)
+static bool converts(unsigned int p, unsigned int from, unsigned int to)
 {
-	return (from == V1 && to == V2) || (from == V1 && to == V3) || (from == V2 && to == V3) ||
+	return (p == BACK && from == V2 && to == V1) ||
+	       (from == V1 && to == V2) || (from == V1 && to == V3) || (from == V2 && to == V3) ||
 	       (from == S1 && to == S2);
 }
 
@@ -208,7 +216,7 @@ static bool succeeds(unsigned int p, unsigned int id, unsigned int q, unsigned i
 {
 	struct model_patch *new = &m.patch[p], *old = &m.patch[q];
 
-	return converts(other, id) && new->replace && new->order > old->order &&
+	return converts(p, other, id) && new->replace && new->order > old->order &&
 	       new->registered && old->registered && !new->forced && !old->forced;
 }
 
@@ -225,6 +233,21 @@ static bool is_linked(unsigned int p, unsigned int id, unsigned int other)
 	for (q = 0; q < PATCHES; q++) {
 		if (has(q, other) && linked(p, id, q, other))
 			return true;
+	}
+
+	return false;
+}
+
+/* Whether a parent has a variable that is to be converted to @id. */
+static bool waits(unsigned int p, unsigned int id, unsigned int parent)
+{
+	unsigned int q, other;
+
+	for (q = 0; q < PATCHES; q++) {
+		for (other = 0; other < IDS; other++) {
+			if (has(q, other) && succeeds(p, id, q, other) && m.serial[other][parent])
+				return true;
+		}
 	}
 
 	return false;
@@ -578,15 +601,14 @@ static void step_owner_going(void)
 
 static void step_add(unsigned int p, unsigned int t, unsigned int parent, bool get)
 {
-	unsigned int id = id_of(p, t), other;
+	unsigned int id = id_of(p, t);
 	bool may = is_open(p, id);
 	struct data *data;
 
 	if (is_shared(id) || !m.patch[p].listed || next_serial == SERIALS ||
 	    (!get && m.serial[id][parent]))
 		return;
-	for (other = 0; other < IDS; other++)
-		may &= !(converts(other, id) && is_linked(p, id, other) && m.serial[other][parent]);
+	may &= !waits(p, id, parent);
 	if (is_open(p, id) && m.serial[id][parent])
 		may = true;
 	if (get)

@@ -34,7 +34,7 @@ static LIST_HEAD(klp_shadow_running_list);
 static DEFINE_SPINLOCK(klp_shadow_release_lock);
 static DECLARE_WAIT_QUEUE_HEAD(klp_shadow_released);
 
-/* From klp_shadow_to_release to klp_shadow_ready: in neither list only under this. */
+/* Held while variables are in neither klp_shadow_to_release nor klp_shadow_ready. */
 static DEFINE_MUTEX(klp_shadow_collect_mutex);
 
 /* Callbacks that have not returned. Incremented with klp_shadow_lock held. */
@@ -88,23 +88,35 @@ static void klp_shadow_collect(void)
 	mutex_unlock(&klp_shadow_collect_mutex);
 }
 
-/* Put variables whose callbacks use a module first. Returns false if there are none. */
+/*
+ * Put variables whose callbacks use a module first. Returns false if there are none. There
+ * may be many, so the lock is not held while they are looked at; nobody else calls this or
+ * makes more of them ready meanwhile.
+ */
 static bool klp_shadow_bring_forward(struct module *mod)
 {
 	struct list_head *link, *next;
-	struct klp_shadow *shadow;
 	LIST_HEAD(first);
+	LIST_HEAD(all);
 	bool found;
 
+	mutex_lock(&klp_shadow_collect_mutex);
 	spin_lock(&klp_shadow_release_lock);
-	list_for_each_safe(link, next, &klp_shadow_ready) {
-		shadow = klp_shadow_ready_entry(link);
-		if (klp_shadow_type_uses(shadow->type, mod))
+	list_splice_init(&klp_shadow_ready, &all);
+	spin_unlock(&klp_shadow_release_lock);
+
+	list_for_each_safe(link, next, &all) {
+		if (klp_shadow_type_uses(klp_shadow_ready_entry(link)->type, mod))
 			list_move_tail(link, &first);
+		cond_resched();
 	}
 	found = !list_empty(&first);
+	list_splice_tail(&all, &first);
+
+	spin_lock(&klp_shadow_release_lock);
 	list_splice(&first, &klp_shadow_ready);
 	spin_unlock(&klp_shadow_release_lock);
+	mutex_unlock(&klp_shadow_collect_mutex);
 
 	return found;
 }
@@ -162,6 +174,16 @@ static bool klp_shadow_is_running(struct module *mod)
 	return found;
 }
 
+/* Call all pending release callbacks that use a module, but those that are running. */
+static void klp_shadow_release_all(struct module *mod)
+{
+	do {
+		klp_shadow_collect();
+		while (klp_shadow_release_one(mod))
+			cond_resched();
+	} while (klp_shadow_bring_forward(mod));
+}
+
 /**
  * klp_shadow_drain() - call all pending release callbacks that use a module
  * @mod:	the module; all callbacks if NULL
@@ -177,19 +199,13 @@ void klp_shadow_drain(struct module *mod)
 		return;
 	/* For callers between a removal and klp_shadow_reclaim(). */
 	synchronize_rcu();
-	do {
-		klp_shadow_collect();
-		while (klp_shadow_release_one(mod))
-			cond_resched();
-	} while (mod && klp_shadow_bring_forward(mod));
+	klp_shadow_release_all(mod);
 	wait_event(klp_shadow_released, !klp_shadow_is_running(mod));
 }
 
 static void klp_shadow_release_work_fn(struct work_struct *work)
 {
-	klp_shadow_collect();
-	while (klp_shadow_release_one(NULL))
-		cond_resched();
+	klp_shadow_release_all(NULL);
 }
 
 /* Callbacks may sleep for long: a separate queue. NULL if there was no memory at boot. */

@@ -971,6 +971,25 @@ static void g16_reversed_converts_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
 }
 
+/* Its variables have not been freed yet when those of the predecessor are. */
+static void g16_nothing_for_one_that_leaves(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
+	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, true), 0);
+	klp_shadow_transition(&mod_b, true, false);
+	klp_shadow_complete(false);
+	klp_shadow_unregister_patch(&mod_b, false);
+	klp_shadow_transition(&mod_a, true, false);
+	klp_shadow_complete(false);
+	leave(&mod_a);
+	KUNIT_EXPECT_EQ(test, calls.converts, 0U);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 3U);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, 0U);
+}
+
 static void g16_parents_module_goes_before_it(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL(), b = LARGE();
@@ -1186,6 +1205,27 @@ static void g17_reversed_before_conversion(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.large_dtors, 3U);
 }
 
+/* Its code still runs, and the disabling may be reversed. */
+static void g17_converted_for_one_that_is_being_disabled(struct kunit *test)
+{
+	static struct klp_shadow_type a = SHARED(), b = SHARED_2();
+	unsigned long *state;
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	state = __klp_shadow_type_get(NULL, &a);
+	KUNIT_ASSERT_NOT_NULL(test, state);
+	*state = 7;
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	klp_shadow_unregister_patch(&mod_a, false);
+	klp_shadow_transition(&mod_b, true, false);
+	klp_shadow_flush();
+	state = __klp_shadow_type_get(NULL, &b);
+	KUNIT_EXPECT_EQ(test, calls.converts, 1U);
+	KUNIT_EXPECT_EQ(test, state ? *state : 0, 7UL);
+	klp_shadow_complete(false);
+	leave(&mod_b);
+}
+
 static void g17_replaced_by_one_with_the_type(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL(), b = SMALL();
@@ -1335,6 +1375,7 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g16_from_two_at_once),
 	KUNIT_CASE(g16_nothing_from_one_that_is_not_replaced),
 	KUNIT_CASE(g16_reversed_converts_nothing),
+	KUNIT_CASE(g16_nothing_for_one_that_leaves),
 	KUNIT_CASE(g16_parents_module_goes_before_it),
 	KUNIT_CASE(g16_what_fails_is_freed),
 	KUNIT_CASE(g16_counts),
@@ -1344,6 +1385,7 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g17_not_before_all_tasks_are_patched),
 	KUNIT_CASE(g17_cancelled),
 	KUNIT_CASE(g17_reversed_before_conversion),
+	KUNIT_CASE(g17_converted_for_one_that_is_being_disabled),
 	KUNIT_CASE(g17_replaced_by_one_with_the_type),
 	KUNIT_CASE(g17_replaced_by_one_without_it),
 	KUNIT_CASE(g17_stacked),
