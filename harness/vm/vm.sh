@@ -11,7 +11,8 @@
 #
 # The guest sends its verdict last, by a separate serial port. No verdict is a failure.
 # VM_DISK names a file that the guest may write to, as its third disk. VM_ROOTFS names
-# another user land than build/rootfs.ext2.
+# another user land than build/rootfs.ext2. VARIANT=debian is Debian's own kernel, which
+# debian-kernel.sh fetches.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -39,6 +40,8 @@ set_line
 set_dir
 image=$DIR/obj/arch/x86/boot/bzImage
 if [[ ! -f $image ]]; then
+	[[ ${VARIANT:-} != debian ]] ||
+		die "no kernel of Debian in $DIR: 'KERNEL=$LINE harness/vm/debian-kernel.sh' fetches it"
 	[[ ! ${VARIANT:-} ]] ||
 		die "no kernel '$VARIANT' of Linux $LINE in $DIR/obj: the suite that uses it builds it"
 	die "no kernel in $DIR/obj: 'make kernel KERNEL=$LINE' builds one"
@@ -79,6 +82,7 @@ boot()
 		-drive "file=$work/payload.tar,format=raw,if=virtio,readonly=on"
 		-append "console=ttyS0 root=/dev/vda ro init=/usr/sbin/klp-shadow-init panic=-1 oops=panic slub_debug=FZPU $append"
 	)
+	[[ ! -f $DIR/initrd ]] || arguments+=(-initrd "$DIR/initrd")
 	[[ -z ${VM_DISK:-} ]] || arguments+=(-drive "file=$VM_DISK,format=raw,if=virtio")
 	if [[ $interactive ]]; then
 		qemu-system-x86_64 "${arguments[@]}" -serial mon:stdio
@@ -125,6 +129,8 @@ accelerator()
 }
 
 accel=${VM_ACCEL:-$(accelerator)}
+# With thread=multi, QEMU 7.2 can oops Debian's kernel when a hot function is patched.
+[[ ${VARIANT:-} != debian || $accel != tcg* ]] || accel=tcg,thread=single
 payload
 if [[ $interactive ]]; then
 	say "Linux $LINE in QEMU (${accel%%,*}); 'exit' or Ctrl-A X ends it"
