@@ -17,5 +17,6 @@ status=0
 VM_LOG=$log "$TOP/harness/vm/vm.sh" -t 300 -a kunit.enable=1 "${@:-$TOP/harness/vm/jobs/nothing.sh}" || status=1
 # Only messages up to the boot are checked here. The VM checks later ones, because JOB may
 # provoke some.
-awk -v bad="$BAD_LOG" -f "$TOP/harness/kunit.awk" <(sed '/ as init process/q' "$log.console") || status=1
-((status == 0)) || die "not all is well; the console is in $log.console"
+sed '/ as init process/q' "$log.console" >"$log.boot"
+"$TOP/harness/kunit-py.sh" "$log.boot" parse "$log.boot"
+((status == 0)) || die "the VM reports a failure; the console is in $log.console"

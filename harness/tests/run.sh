@@ -238,24 +238,31 @@ ktap()
 		>"$work/console"
 }
 
-judge=(awk -v bad="$BAD_LOG" -f "$TOP/harness/kunit.awk" "$work/console")
+"$TOP/harness/source.sh" >/dev/null
+judge=("$TOP/harness/kunit-py.sh" "$work/console" parse "$work/console")
 ktap '    ok 1 - one' '    ok 2 - two' 'ok 1 - suite'
 passes "kunit: all is well" "${judge[@]}"
 ktap '    ok 1 - one' '    not ok 2 - two' 'not ok 1 - suite'
-refuses "kunit: a test fails" '1 of 2 tests failed' "${judge[@]}"
+refuses "kunit: a test fails" 'not all is well.*console' "${judge[@]}"
+passes "kunit: it is named" grep -qx 'not ok 2 two' <("${judge[@]}" 2>/dev/null)
 ktap '    ok 1 - one' 'Kernel panic - not syncing: why'
-refuses "kunit: it panics" 'the kernel says: Kernel panic' "${judge[@]}"
+refuses "kunit: it panics" 'the kernel says: .*Kernel panic' "${judge[@]}"
 ktap '    ok 1 - one'
-refuses "kunit: ends early" 'ended early, after 1 of 2' "${judge[@]}"
+refuses "kunit: ends early" 'not all is well' "${judge[@]}"
+ktap '    ok 1 - one' '    ok 2 - two'
+refuses "kunit: ends without the result of a suite" 'not all is well' "${judge[@]}"
 ktap '    ok 1 - one' 'ok 1 - suite'
-refuses "kunit: a test is missing" '2 tests planned, 1 seen' "${judge[@]}"
+refuses "kunit: a test is missing" 'not all is well' "${judge[@]}"
 ktap '    ok 1 - one' '    ok 2 - two' 'ok 1 - suite'
 sed -i 's/^\(\[ *0.1\] 1\.\.\)1/\12/' "$work/console"
-refuses "kunit: a suite is missing" '2 suites planned, 1 ended' "${judge[@]}"
+refuses "kunit: a suite is missing" 'not all is well' "${judge[@]}"
 ktap '    ok 1 - one' '    ok 2 - two' 'ok 1 - suite' 'BUG: KASAN: use-after-free in fn+0x1/0x2'
-refuses "kunit: passes, with a bad line" 'the kernel says: BUG: KASAN' "${judge[@]}"
+refuses "kunit: passes, with a bad line" 'the kernel says: .*BUG: KASAN' "${judge[@]}"
 : >"$work/console"
-refuses "kunit: nothing at all" 'no test was run' "${judge[@]}"
+refuses "kunit: nothing at all" 'not all is well|no test was run' "${judge[@]}"
+mkdir "$work/absent"
+refuses "kunit: cannot be built" 'no test was run: .*CONFIG_ABSENT' "$TOP/harness/kunit-py.sh" \
+	"$work/absent/test.log" build --build_dir="$work/absent" --kconfig_add=CONFIG_ABSENT=y
 
 {
 	printf '%9s:%5d:%s\n' - 0 Source:../src/kernel/livepatch/shadow.c 1 10 'a();'
