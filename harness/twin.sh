@@ -8,8 +8,7 @@
 #
 # bench measures the store, the kernel's store and a floor, and compares the medians with
 # the targets. There are three builds, in which functions have different offsets from cache
-# lines, and the worst one counts. QUICK=1 is short. CHEAP=1 allocates memory from a list,
-# which is faster than any kernel's allocator.
+# lines, and the worst one counts. QUICK=1 is short.
 #
 # fuzz runs libFuzzer on the model, by default for a minute. A sequence that fails is kept
 # in the directory of the corpus.
@@ -125,8 +124,8 @@ bench)
 		rt+=(chrt -f 1)
 	fi
 	for pad in 0 16 32; do
-		build "pad$pad${CHEAP:+-cheap}" bench/bench-bin PAD="$pad" CHEAP="${CHEAP:-}"
-		"${rt[@]}" "$out/pad$pad${CHEAP:+-cheap}/bench/bench-bin" "$rounds" >"$out/bench.$pad.csv"
+		build "pad$pad" bench/bench-bin PAD="$pad"
+		"${rt[@]}" "$out/pad$pad/bench/bench-bin" "$rounds" >"$out/bench.$pad.csv"
 	done
 	cat "$out/bench.0.csv"
 	targets "$out"/bench.{0,16,32}.csv

@@ -656,8 +656,6 @@ void shim_free(const void *ptr)
 	free((void *)ptr);
 }
 #else
-#define SMALL		960UL
-
 /* Huge pages, as for vmalloc() and the direct map of the kernel. */
 static noinline void *alloc_large(size_t size)
 {
@@ -669,74 +667,17 @@ static noinline void *alloc_large(size_t size)
 	return mem;
 }
 
-#ifdef SHIM_CHEAP
-/*
- * A list of free objects for each thread and each multiple of 64 bytes. As in the
- * kernel, the size of an object is found by its page.
- */
-#define ARENA		(4UL << 30)
-
-static __thread void **free_lists[SMALL / 64 + 1];
-static char *arena;
-static unsigned long arena_used;
-static u8 page_class[ARENA >> PAGE_SHIFT];
-
-static noinline void alloc_page(unsigned long class)
-{
-	unsigned long at, page = __atomic_fetch_add(&arena_used, PAGE_SIZE, __ATOMIC_RELAXED);
-
-	shim_assert(page < ARENA);
-	page_class[page >> PAGE_SHIFT] = class;
-	for (at = page; at + class * 64 <= page + PAGE_SIZE; at += class * 64) {
-		*(void **)(arena + at) = free_lists[class];
-		free_lists[class] = (void **)(arena + at);
-	}
-}
-
-static void *alloc_small(size_t size)
-{
-	unsigned long class = DIV_ROUND_UP(size, 64);
-	void **mem;
-
-	if (unlikely(!free_lists[class]))
-		alloc_page(class);
-	mem = free_lists[class];
-	free_lists[class] = *mem;
-
-	return memset(mem, 0, size);
-}
-
-void shim_free(const void *ptr)
-{
-	void **mem = (void **)ptr;
-	unsigned long at = (char *)ptr - arena, class;
-
-	if (at >= ARENA) {
-		free(mem);
-		return;
-	}
-	class = page_class[at >> PAGE_SHIFT];
-	*mem = free_lists[class];
-	free_lists[class] = mem;
-}
-#else
-static void *alloc_small(size_t size)
-{
-	return calloc(1, size);
-}
-
 void shim_free(const void *ptr)
 {
 	free((void *)ptr);
 }
-#endif
 
 void *shim_alloc(size_t size, gfp_t gfp, bool table)
 {
 	void *mem;
 
-	if (likely(size <= SMALL))
-		return alloc_small(size);
+	if (likely(size <= 960))
+		return calloc(1, size);
 	mem = alloc_large(size);
 	if (gfp & __GFP_ZERO)
 		memset(mem, 0, size);
@@ -800,9 +741,7 @@ void synchronize_rcu(void)
 			sched_yield();
 	}
 }
-#endif
 
-#ifdef SHIM_THREADS
 #define DEFERRED	4096
 
 static __thread struct {
@@ -1038,12 +977,6 @@ bool shim_queue_work(struct workqueue_struct *wq, struct work_struct *work, unsi
 
 static int shim_init(void)
 {
-#ifdef SHIM_CHEAP
-	arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	shim_assert(arena != MAP_FAILED);
-	madvise(arena, ARENA, MADV_HUGEPAGE);
-#endif
 	shim_system_wq = shim_workqueue("events");
 
 	return 0;

@@ -18,8 +18,7 @@
  *    saving interrupts reads the flags register, and turning them off is a write to
  *    a thread-local variable. Memory comes from glibc, whose calloc(), free() and
  *    deferred free cost about as much as the kernel's: with free memory, ratios would be
- *    larger than in any kernel. With SHIM_CHEAP, memory is taken from a list of the
- *    thread instead, which measures the store alone.
+ *    larger than in any kernel.
  */
 #ifndef _KLP_SHADOW_SHIM_H
 #define _KLP_SHADOW_SHIM_H
@@ -50,16 +49,13 @@
 /* === Compiler and helpers === */
 
 #define CONFIG_64BIT	1
-#define CONFIG_LIVEPATCH_SHADOW	1
 #define HZ		1000
 #define PAGE_SHIFT	12
 #define PAGE_SIZE	(1UL << PAGE_SHIFT)
-#define MAX_ERRNO	4095
 
 #define ____cacheline_aligned	__attribute__((aligned(64)))
 #define ____cacheline_aligned_in_smp ____cacheline_aligned
 #define __ro_after_init
-#define __initdata
 #define __printf(a, b)	__attribute__((format(printf, a, b)))
 #undef __used
 #define __used		__attribute__((used))
@@ -75,18 +71,11 @@
 #define __list_add_valid(new, prev, next)	true
 #define ASSERT_EXCLUSIVE_ACCESS(x)
 #define ALLOW_ERROR_INJECTION(fn, type)
-#define RCU_INITIALIZER(p)	(p)
-#define min3(a, b, c)		min(min(a, b), c)
 #undef clamp
 #define clamp(v, lo, hi)	min(max(v, lo), hi)
-#undef clamp_t
-#define clamp_t(t, v, lo, hi)	clamp((t)(v), (t)(lo), (t)(hi))
 #define order_base_2(n)		((unsigned long)(n) > 1 ? ilog2((unsigned long)(n) - 1) + 1 : 0)
 #define core_initcall(fn) \
 	static void __attribute__((constructor)) fn ## _call(void) { shim_assert(!fn()); }
-#define early_initcall		core_initcall
-#define arch_initcall		core_initcall
-#define late_initcall		core_initcall
 
 enum shim_hook { HOOK_READ, HOOK_WRITE, HOOK_LOCK, HOOK_UNLOCK, HOOK_ALLOC, HOOK_SLEEP };
 
@@ -136,17 +125,6 @@ void __tsan_release(void *addr);
 #define smp_mb()		do { shim_order = 1; barrier(); } while (0)
 #define smp_wmb()		smp_mb()
 #define smp_rmb()		barrier()
-void AnnotateIgnoreReadsBegin(const char *file, int line);
-void AnnotateIgnoreReadsEnd(const char *file, int line);
-#define data_race(x) \
-({									\
-	typeof(x) __v;							\
-									\
-	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);			\
-	__v = (x);							\
-	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);			\
-	__v;								\
-})
 #else
 #define READ_ONCE(x)		(*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, v) \
@@ -156,7 +134,6 @@ void AnnotateIgnoreReadsEnd(const char *file, int line);
 	do { shim_hook(HOOK_WRITE); __atomic_thread_fence(__ATOMIC_RELEASE); } while (0)
 #define smp_rmb() \
 	do { shim_hook(HOOK_READ); __atomic_thread_fence(__ATOMIC_ACQUIRE); } while (0)
-#define data_race(x)		(x)
 #endif
 /* Nothing, as on x86, where taking a lock is a full barrier. */
 #define smp_mb__after_spinlock()	do { } while (0)
@@ -288,7 +265,6 @@ extern bool shim_lock_busy;
 #define lockdep_is_held(l)		shim_lock_is_held(l)
 #define lockdep_assert_held(l)		shim_assert(shim_lock_is_held(l))
 #endif
-#define lockdep_assert_irqs_disabled()	shim_assert(irqs_disabled())
 
 struct mutex {
 	spinlock_t lock;
@@ -343,8 +319,6 @@ void shim_rcu_drain(void);	/* frees what this thread has given to kfree_rcu() */
 
 #define kfree_rcu(ptr, member) \
 	do { typeof(ptr) __p = (ptr); shim_kfree_rcu(&__p->member, __p); } while (0)
-#define rcu_read_lock_any_held()	rcu_read_lock_held()
-#define RCU_LOCKDEP_WARN(cond, text)	shim_assert(!(cond))
 
 #if defined(SHIM_THREADS)
 #define rcu_dereference_raw(p)	READ_ONCE(p)
@@ -380,7 +354,6 @@ void shim_free(const void *ptr);
 #define kzalloc(size, gfp)	shim_alloc(size, (gfp) | __GFP_ZERO, false)
 #define kvmalloc(size, gfp)	shim_alloc(size, gfp, true)
 #define kvzalloc(size, gfp)	shim_alloc(size, (gfp) | __GFP_ZERO, true)
-#define kvmalloc_array(n, size, gfp)	kvmalloc((n) * (size), gfp)
 #define kfree(ptr)		shim_free(ptr)
 #define kvfree(ptr)		shim_free(ptr)
 
@@ -388,7 +361,6 @@ extern long shim_available;		/* pages */
 #define si_mem_available()	(shim_available)
 extern u64 shim_random;
 #define get_random_u64()	(shim_random)
-#define get_random_long()	((unsigned long)shim_random)
 
 /* === Work === */
 
@@ -409,11 +381,8 @@ typedef void (*work_func_t)(struct work_struct *work);
 #define DECLARE_WORK(w, f)		struct work_struct w = { .func = (f) }
 #define DECLARE_DELAYED_WORK(w, f)	struct delayed_work w = { { .func = (f) } }
 #define WQ_UNBOUND			0
-#define WQ_MEM_RECLAIM			0
-#define to_delayed_work(w)		container_of(w, struct delayed_work, work)
 struct workqueue_struct *shim_workqueue(const char *name);
 #define alloc_workqueue(name, flags, ...)		((void)(flags), shim_workqueue(name))
-#define alloc_ordered_workqueue(name, flags, ...)	((void)(flags), shim_workqueue(name))
 bool shim_queue_work(struct workqueue_struct *wq, struct work_struct *work, unsigned long delay);
 #define queue_work(wq, w)		shim_queue_work(wq, w, 0)
 #define queue_delayed_work(wq, w, d)	shim_queue_work(wq, &(w)->work, d)
@@ -428,7 +397,6 @@ struct irq_work {
 };
 
 #define IRQ_WORK_INIT(f)	{ .func = (f) }
-#define DEFINE_IRQ_WORK(w, f)	struct irq_work w = IRQ_WORK_INIT(f)
 bool irq_work_queue(struct irq_work *work);
 
 #ifdef SHIM_BENCH
@@ -448,21 +416,15 @@ bool irq_work_queue(struct irq_work *work);
 /* === Messages === */
 
 #define KERN_ERR	""
-#define KERN_WARNING	""
-#define KERN_INFO	""
 void __printf(2, 3) shim_print(bool deferred, const char *fmt, ...);
 void __printf(1, 2) shim_warn(const char *fmt, ...);
 #define printk(fmt, ...)		shim_print(false, fmt, ##__VA_ARGS__)
 #define printk_deferred(fmt, ...)	shim_print(true, fmt, ##__VA_ARGS__)
 #define pr_err(fmt, ...)		printk(fmt, ##__VA_ARGS__)
-#define pr_warn(fmt, ...)		printk(fmt, ##__VA_ARGS__)
-#define pr_info(fmt, ...)		printk(fmt, ##__VA_ARGS__)
 #define pr_debug(fmt, ...)		do { if (0) printk(fmt, ##__VA_ARGS__); } while (0)
 #define WARN(cond, fmt, ...) \
 	({ bool __w = !!(cond); if (unlikely(__w)) shim_warn(fmt, ##__VA_ARGS__); __w; })
 #define WARN_ON(cond)		WARN(cond, "%s\n", #cond)
-#define WARN_ON_ONCE(cond)	WARN_ON(cond)
-#define WARN_ONCE(cond, fmt, ...)	WARN(cond, fmt, ##__VA_ARGS__)
 
 /* === Modules === */
 
