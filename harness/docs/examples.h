@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Structures and functions that examples of the manual use. */
-#ifndef _OBJECTS_H
-#define _OBJECTS_H
-
-#include <linux/types.h>
+/* What examples of the manual use. */
+#include <linux/kernel.h>
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
 
 /* Examples define functions and variables that are not declared or used elsewhere. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
@@ -12,11 +15,6 @@
 
 struct sta_info {
 	struct list_head list;
-	bool is_mine;
-	u8 addr[6];
 };
 
 void deliver(struct sta_info *sta);
-void other_deliver(struct sta_info *sta);
-
-#endif /* _OBJECTS_H */
