@@ -13,6 +13,9 @@ PROG=${0##*/}
 # shellcheck disable=SC2034
 BAD_LOG=$TOP/tools/testing/selftests/livepatch/shadow_bad_log
 
+# shellcheck source=SCRIPTDIR/tap.sh
+. "$TOP/harness/tap.sh"
+
 # die(message): print an error message and exit with status 1
 die()
 {

@@ -64,20 +64,15 @@ fi
 "$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
 model=$BUILD/$LINE/src/tools/memory-model
 
-count=0 failed=0
 for test in "${tests[@]}"; do
-	count=$((count + 1))
 	name=$(basename "$test" .litmus)
 	want=$(sed -n 's/^ \* Result: //p' "$test")
 	got=$(observe "$test")
 	if [[ $got && $got == "$want" ]]; then
-		echo "ok $count $name: $got"
+		result 0 "$name: $got"
 	else
-		failed=$((failed + 1))
-		echo "not ok $count $name: the file says ${want:-nothing}, herd7 says ${got:-nothing} (Linux $LINE)"
-		sed 's/^/# /' "$log"
+		result 1 "$name: the file says ${want:-nothing}, herd7 says ${got:-nothing} (Linux $LINE)" "$log"
 		echo "# again: KERNEL=$LINE $0 $test"
 	fi
 done
-echo "1..$count"
-((failed == 0))
+plan

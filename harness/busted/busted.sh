@@ -44,19 +44,6 @@ set_line
 export KERNEL=$LINE
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-count=0 failed=0
-
-# result(status, description, remark): print a TAP line
-result()
-{
-	count=$((count + 1))
-	if (($1 == 0)); then
-		echo "ok $count $2 # $3"
-	else
-		failed=$((failed + 1))
-		echo "not ok $count $2 # $3"
-	fi
-}
 
 # break_it(variant, directory): apply the patch to a tree; "control" has no patch
 break_it()
@@ -73,16 +60,16 @@ judge()
 	if [[ $1 == control ]]; then
 		seen="green, $4 s"
 		(($3 == 0)) || seen="red, $4 s: $(tail -n 1 "$5")"
-		result "$3" "$what" "$seen"
+		result "$3" "$what # $seen"
 		return
 	fi
 	seen=$(grep -a -m 1 -oE "($(header "$1" Caught-by)).*" "$6" | tr -d '\r' || :)
 	if (($3 == 0)); then
-		result 1 "$what" "stays green, $4 s; see $6"
+		result 1 "$what # stays green, $4 s; see $6"
 	elif [[ -z $seen ]]; then
-		result 1 "$what" "red, but not by what it names, $4 s: $(tail -n 1 "$5"); see $6"
+		result 1 "$what # red, but not by what it names, $4 s: $(tail -n 1 "$5"); see $6"
 	else
-		result 0 "$what" "caught, $4 s: $seen"
+		result 0 "$what # caught, $4 s: $seen"
 	fi
 }
 
@@ -98,10 +85,10 @@ torture()
 	rm -rf "$module"
 	mkdir -p "$module/kernel"
 	cp -r "$TOP/kernel/livepatch" "$module/kernel/"
-	break_it "$1" "$module" || { result 1 "busted $1 ($2)" "does not apply: $(tail -n 1 "$work/patch")"; return; }
+	break_it "$1" "$module" || { result 1 "busted $1 ($2) # does not apply: $(tail -n 1 "$work/patch")"; return; }
 	cp "$module"/kernel/livepatch/shadow*.[ch] "$here"/{Makefile,torture.c} "$TOP/harness/kernel/copy.h" "$module/"
 	make -C "$BUILD/$LINE/src" O="$obj" ARCH=x86_64 M="$module" modules >"$log.build" 2>&1 ||
-		{ result 1 "busted $1 ($2)" "does not build, see $log.build"; return; }
+		{ result 1 "busted $1 ($2) # does not build, see $log.build"; return; }
 	cp "$module/shadow_torture.ko" "$work/payload/"
 	VM_LOG=$log "$TOP/harness/vm/vm.sh" -t $((2 * seconds + 400)) -p "$work/payload" \
 		-a "$(arguments "$2" | tr '\n' ' ')" "$TOP/harness/torture/job.sh" >"$log.txt" 2>&1 || status=$?
@@ -118,7 +105,7 @@ kunit()
 	mkdir -p "$tree" "${log%/*}"
 	cp -r "$TOP"/{Documentation,harness,include,kernel,samples,tools} "$tree/"
 	ln -s "$BUILD" "$tree/build"
-	break_it "$1" "$tree" || { result 1 "busted $1 (kunit)" "does not apply: $(tail -n 1 "$work/patch")"; return; }
+	break_it "$1" "$tree" || { result 1 "busted $1 (kunit) # does not apply: $(tail -n 1 "$work/patch")"; return; }
 	KUNIT_FILTER=$(header "$1" Test) "$tree/harness/kunit.sh" >"$log" 2>&1 || status=$?
 	judge "$1" kunit "$status" $((SECONDS - start)) "$log" "$log"
 }
@@ -145,5 +132,4 @@ for scenario in "${scenarios[@]}"; do
 		[[ $(header "$variant" Scenario) != "$scenario" ]] || run "$variant" "$scenario"
 	done
 done
-echo "1..$count"
-((failed == 0))
+plan

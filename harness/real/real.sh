@@ -70,9 +70,7 @@ verdict()
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-count=0 failed=0
 for test in "${tests[@]}"; do
-	count=$((count + 1))
 	start=$SECONDS
 	what="real $test${broken:+, broken}"
 	log=$DIR/logs/real-$test${broken:+-broken}
@@ -82,12 +80,10 @@ for test in "${tests[@]}"; do
 		-a "${boot[$test]:-} klp_test=${test#many-} klp_arguments=${arguments[$test]}" \
 		"$TOP/harness/vm/jobs/real.sh" 2>&1 | sed 's/^/# /' || status=1
 	if verdict "$test" "$status" "$log.out"; then
-		echo "ok $count $what"
+		result 0 "$what"
 	else
-		echo "not ok $count $what"
-		failed=$((failed + 1))
+		result 1 "$what"
 	fi
 	echo "# $((SECONDS - start)) s; $log.out"
 done
-echo "1..$count"
-((failed == 0))
+plan

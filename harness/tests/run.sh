@@ -13,20 +13,6 @@ export KERNEL=$LINE
 stock=$BUILD/$LINE/stock
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
-count=0 failed=0
-
-# result(status, description): print a TAP line
-result()
-{
-	count=$((count + 1))
-	if (($1 == 0)); then
-		echo "ok $count $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok $count $2"
-		sed 's/^/# /' "$work/out"
-	fi
-}
 
 # passes(description, command...): the command succeeds
 passes()
@@ -35,7 +21,7 @@ passes()
 
 	shift
 	"$@" >"$work/out" 2>&1 </dev/null || status=1
-	result "$status" "$what"
+	result "$status" "$what" "$work/out"
 }
 
 # refuses(description, regex, command...): the command fails, and its last line matches
@@ -47,7 +33,7 @@ refuses()
 	if ! "$@" >"$work/out" 2>&1 </dev/null && tail -n 1 "$work/out" | grep -qE "$regex"; then
 		status=0
 	fi
-	result "$status" "$what"
+	result "$status" "$what" "$work/out"
 }
 
 # --- Overlaying ---
@@ -178,21 +164,36 @@ refuses "check: no such check" "no check 'typos'" "$TOP/harness/check.sh" typos
 
 # --- Examples of the manual ---
 
-# examples(statement): check a page with this example, and print the first message
+# page(first-line, line...): write a page with one block of C code
+page()
+{
+	printf '%s\n\n.. code-block:: c\n\n' "$1" >"$work/page.rst"
+	printf '\t%s\n' "${@:2}" >>"$work/page.rst"
+}
+
+# examples(): check that page, and print the result and the first message
 examples()
 {
 	local status=0
 
-	printf '%s\n' '.. example:' '	#include "examples.h"' "	void f(void *obj) {" '' \
-		'.. code-block:: c' '	:caption: One' '' "	$1" '	}' >"$work/page.rst"
 	PAGES=$work/page.rst "$TOP/harness/check.sh" examples >"$work/tap" || status=1
 	grep -m 1 -E 'page\.rst:[0-9]+:' "$work/tap" || :
 	return "$status"
 }
 
-passes "examples: a good one" examples 'klp_shadow_free(obj, 1, NULL);'
-refuses "examples: a call that lacks an argument" 'page\.rst:8:.*too few arguments' \
-	examples 'klp_shadow_free(obj, 1);'
+page '.. example: good in body' 'klp_shadow_free(sta, 1, NULL);'
+passes "examples: a good one" examples
+page '.. example: bad in body' 'klp_shadow_free(sta, 1);'
+refuses "examples: a call that lacks an argument" 'page\.rst:5:.*too few arguments' examples
+page '.. example: bad in body' 'int *data = klp_shadow_var_get(sta, nothing);' 'if (data)' '	return 1;'
+refuses "examples: a name that is not declared" 'page\.rst:5:.*in expansion of macro .*klp_shadow_var_get' \
+	examples
+page 'No word about the frame.' 'return;'
+refuses "examples: no frame" 'page\.rst:3: C code that no' examples
+page '.. example: bad in picture' 'return;'
+refuses "examples: no such frame" 'there is no frame picture' examples
+page '.. example: bad in body after it' 'return;'
+refuses "examples: an earlier one that is not there" 'no example it before' examples
 
 # --- Litmus tests ---
 
@@ -306,5 +307,4 @@ printf '#!/bin/sh\nkill -SEGV $$\n' >"$work/crash/qemu-system-x86_64"
 chmod +x "$work/crash/qemu-system-x86_64"
 PATH=$work/crash:$PATH vm "QEMU itself crashes" 'QEMU was killed by signal 11, twice' silent -t 180
 
-echo "1..$count"
-((failed == 0))
+plan

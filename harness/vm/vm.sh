@@ -60,8 +60,7 @@ trap '[[ -z $qemu ]] || kill "$qemu" 2>/dev/null; rm -rf "$work"' EXIT
 payload()
 {
 	mkdir "$work/payload"
-	cp -r "$TOP"/harness/vm/guest/. "$BAD_LOG" \
-		"$work/payload/"
+	cp -r "$TOP"/harness/vm/guest/. "$TOP/harness/tap.sh" "$BAD_LOG" "$work/payload/"
 	if [[ $interactive ]]; then
 		ln -s shell.sh "$work/payload/run"
 	else

@@ -6,6 +6,8 @@
 # variables.
 # shellcheck source=/dev/null
 . /payload/pressure
+# shellcheck source=SCRIPTDIR/../../tap.sh
+. /payload/tap.sh
 : "${variables:?}" "${refusals:?}"
 seconds=60
 control=/proc/dynamic_debug/control
@@ -22,23 +24,9 @@ refused()
 	dmesg | grep -cE 'no memory for [0-9]+ chains'
 }
 
-count=0 failed=0
-
-# report(status, text): print a TAP line
-report()
-{
-	count=$((count + 1))
-	if (($1 == 0)); then
-		echo "ok $count $2"
-	else
-		failed=1
-		echo "not ok $count $2"
-	fi
-}
-
 echo 'file shadow_table.c +p' >$control
 insmod /payload/selftests/livepatch/test_shadow_modules/test_klp_shadow_table.ko keep="$variables"
-report $? "$variables variables are added"
+result $? "$variables variables are added"
 # Keep the device open: its page cache is dropped when it is closed.
 exec 3</dev/vdc
 cat <&3 >/dev/null
@@ -46,8 +34,7 @@ before=$(cached) attempts=$(refused)
 sleep $seconds
 after=$(cached) attempts=$(($(refused) - attempts))
 grep -E '^(MemTotal|MemAvailable|Slab):' /proc/meminfo | sed 's/^/# /'
-report $(($(refused) ? !refusals : refusals)) "attempts to allocate a table that failed: $(refused)"
-report $((attempts > 1)) "they have become rare: $attempts in $seconds s"
-report $((before < 32 || after < before * 9 / 10)) "the page cache stays: $before MiB, then $after MiB"
-echo "1..$count"
-((failed == 0))
+result $(($(refused) ? !refusals : refusals)) "attempts to allocate a table that failed: $(refused)"
+result $((attempts > 1)) "they have become rare: $attempts in $seconds s"
+result $((before < 32 || after < before * 9 / 10)) "the page cache stays: $before MiB, then $after MiB"
+plan
