@@ -313,17 +313,29 @@ check_kernel-doc()
 	done
 }
 
-# The C code of the manual.
+# Compile the C code of the manual: for each page a file of its code blocks, and of comments
+# ".. example:", which are not rendered. Warnings refer to lines of the page.
 check_examples()
 {
-	local pages=(Documentation/livepatch/shadow-*.rst) page
+	local pages=("$TOP"/Documentation/livepatch/shadow-*.rst) page work=$dir/examples compiled=()
 
 	[[ ! ${PAGES:-} ]] || read -ra pages <<<"$PAGES"
 	tree
+	rm -rf "$work"
+	mkdir "$work"
 	for page in "${pages[@]}"; do
-		try "examples: $page (Linux $LINE)" \
-			"$TOP/harness/docs/examples.sh" "$src" "$obj" "$page"
+		grep -q 'code-block:: c$' "$page" || continue
+		compiled+=("$(basename "$page" .rst).o")
+		awk '/^[^\t]/ { code = 0 }
+			code { print /^\t:/ ? "" : $0 }
+			/^ *\.\. (code-block:: c|example:)$/ {
+				code = 1
+				print "#line", FNR + 1, "\"" FILENAME "\""
+			}' "$page" >"$work/${compiled[-1]%o}c"
 	done
+	printf 'obj-m := %s\nccflags-y := -I%s -I%s\n' "${compiled[*]}" "$TOP/harness/docs" \
+		"$TOP/samples/livepatch" >"$work/Kbuild"
+	each "examples" "$work" compiled "${kmake[@]}" M="$work" W=1 KCFLAGS=-Werror
 }
 
 # Run the kernel's semantic patches, which takes minutes. In the output, lines that begin
