@@ -93,7 +93,7 @@ lane_2()
 	part check "$TOP/harness/check.sh" "${CHECKS[@]}"
 	part litmus "$TOP/harness/litmus.sh"
 	part twin "$TOP/harness/twin.sh"
-	part harness "$TOP/harness/tests/run.sh"
+	part harness "$TOP/harness/selftest/run.sh"
 	part million "$TOP/harness/vm/vm.sh" -t 1200 -a 'kmemleak=off slub_debug=-' \
 		"$TOP/harness/vm/jobs/million.sh"
 	part busted "$TOP/harness/busted/busted.sh" -g "${BUSTED[@]}"

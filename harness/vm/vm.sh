@@ -64,7 +64,7 @@ payload()
 	if [[ $interactive ]]; then
 		ln -s shell.sh "$work/payload/run"
 	else
-		ln -s judge.sh "$work/payload/run"
+		ln -s check-log.sh "$work/payload/run"
 		cp "$job" "$work/payload/job"
 	fi
 	[[ -z $extra ]] || cp -r "$extra/." "$work/payload/"

@@ -275,11 +275,11 @@ refuses "torture: the kernel lacks an option of a scenario" \
 # vm(description, regex, job, option...): refuses() on a job in the VM
 vm()
 {
-	refuses "vm: $1" "$2.*$BUILD" "$TOP/harness/vm/vm.sh" "${@:4}" "$TOP/harness/tests/jobs/$3.sh"
+	refuses "vm: $1" "$2.*$BUILD" "$TOP/harness/vm/vm.sh" "${@:4}" "$TOP/harness/selftest/jobs/$3.sh"
 }
 
 passes "selftests: a log that is cleared, another locale, an interruption" \
-	"$TOP/harness/vm/vm.sh" -t 300 "$TOP/harness/tests/jobs/selftest-log.sh"
+	"$TOP/harness/vm/vm.sh" -t 300 "$TOP/harness/selftest/jobs/selftest-log.sh"
 passes "vm: a job that does nothing" "$TOP/harness/vm/vm.sh" -t 180 "$TOP/harness/vm/jobs/nothing.sh"
 vm "hangs" 'hangs: no verdict in 15 s' hang -t 15
 vm "panics" 'Kernel panic' panic -t 180
