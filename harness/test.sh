@@ -25,7 +25,8 @@ failures=()
 
 # tally(part, log, status): count the TAP lines of a part, including those of scripts that
 # the kselftest runner has run. A part that fails without "not ok" counts as a failure, as
-# does a part without tests that is not skipped.
+# does a part without tests that is not skipped. prove(1) would count neither nested lines
+# nor skipped tests, and tells numbers of failures, not their names.
 tally()
 {
 	local ok bad skip
@@ -64,14 +65,11 @@ part()
 # vm(name, option...): run a job in the VM, and report it as one test
 vm()
 {
-	local job=$TOP/harness/vm/jobs/$1.sh
+	local status=0
 
-	if "$TOP/harness/vm/vm.sh" "${@:2}" "$job"; then
-		echo "ok 1 $1"
-	else
-		echo "not ok 1 $1"
-		return 1
-	fi
+	"$TOP/harness/vm/vm.sh" "${@:2}" "$TOP/harness/vm/jobs/$1.sh" || status=1
+	result "$status" "$1"
+	plan
 }
 
 "$TOP/harness/kernel/build.sh"
