@@ -2,7 +2,7 @@
 # Targets of the harness. KERNEL=<line> selects a kernel line; by default, that of this
 # machine's Debian.
 
-export KERNEL QUICK
+export KERNEL QUICK KSRC
 SCENARIOS = NORMAL
 SECONDS = 30
 EVERY = 1
@@ -40,6 +40,7 @@ help:
 	@echo
 	@echo 'KERNEL=6.12 (or 7.3, ...) takes that line; by default this Debian'\''s own,'
 	@echo 'for klp-build and bench 7.3. real, real-busted and real-cost fit 6.1 alone.'
+	@echo 'KSRC=<dir> takes a copy of your own kernel tree, whatever its line.'
 
 setup:
 	@harness/setup.sh
@@ -125,7 +126,7 @@ overlay:
 	@harness/overlay/overlay.sh '$(KTREE)'
 
 clean:
-	@rm -rf build
+	@bash -c '. harness/lib.sh; may_write; rm -rf build' make
 
 .PHONY: help setup kernel demo test check compile litmus twin twin-bench mutants kunit-mutants kunit kunit-vm torture real real-busted \
 	real-cost klp-build pressure busted coverage docs bench bench-vm shell overlay clean

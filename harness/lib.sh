@@ -6,8 +6,16 @@ set -euo pipefail
 export LC_ALL=C
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# What all kernels share: packages, the VM's user land.
+SHARED=$TOP/build
+# The output of all builds. A kernel tree of the user, KSRC, has a directory apart.
 # shellcheck disable=SC2034  # used by scripts that source this
-BUILD=$TOP/build
+BUILD=$SHARED
+if [[ ${KSRC:-} ]]; then
+	KSRC=$(realpath "$KSRC")
+	export KSRC
+	BUILD=$SHARED/ksrc-${KSRC##*/}
+fi
 PROG=${0##*/}
 # What the kernel says when something is wrong with it: an expression on each line.
 # shellcheck disable=SC2034
@@ -52,16 +60,16 @@ mirror()
 # written to build/cache/log
 fetch()
 {
-	mkdir -p "$BUILD/cache"
-	(cd "$BUILD/cache" && apt-get "${@:2}" -qq download "$1" >log 2>&1) || return 1
-	compgen -G "$BUILD/cache/$1_*.deb" >/dev/null
+	mkdir -p "$SHARED/cache"
+	(cd "$SHARED/cache" && apt-get "${@:2}" -qq download "$1" >log 2>&1) || return 1
+	compgen -G "$SHARED/cache/$1_*.deb" >/dev/null
 }
 
 # fetch_suite(suite, package): fetch() from another suite of this machine's mirror, with
 # separate package lists
 fetch_suite()
 {
-	local state=$BUILD/cache/apt/$1 uri options
+	local state=$SHARED/cache/apt/$1 uri options
 
 	uri=$(mirror)
 	[[ $uri ]] || return 1
@@ -70,16 +78,33 @@ fetch_suite()
 	options=(-o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state/cache"
 		-o "Dir::Etc::SourceList=$state/list" -o Dir::Etc::SourceParts=/dev/null
 		-o Dir::State::Status=/dev/null -o APT::Sandbox::User=)
-	apt-get "${options[@]}" -qq update >"$BUILD/cache/log" 2>&1 &&
+	apt-get "${options[@]}" -qq update >"$SHARED/cache/log" 2>&1 &&
 		apt-cache "${options[@]}" show "$2" >/dev/null 2>&1 &&
 		fetch "$2" "${options[@]}"
 }
 
-# set_line(): check KERNEL from the environment, and set LINE
+# may_write(): exit if build/ has files that this user may not write, as after 'sudo make'
+may_write()
+{
+	local file
+
+	file=$(find "$SHARED" -maxdepth 3 ! -type l ! -writable -print -quit 2>/dev/null || :)
+	[[ ! $file ]] || die "you may not write $file, which belongs to $(stat -c %U "$file"):" \
+		"remove build/ by 'sudo make clean', or make it yours by 'sudo chown -R $(id -un) $SHARED'"
+}
+
+# set_line(): check KERNEL and KSRC from the environment, and set LINE
 set_line()
 {
+	may_write
 	LINE=${KERNEL:-}
-	if [[ -z $LINE ]]; then
+	if [[ ${KSRC:-} ]]; then
+		LINE=$(sed -n 's/^VERSION = //p; s/^PATCHLEVEL = //p' "$KSRC/Makefile" 2>/dev/null | paste -sd . || :)
+		[[ $LINE =~ ^[0-9]+\.[0-9]+$ && -f $KSRC/kernel/livepatch/shadow.c ]] ||
+			die "KSRC=$KSRC is not a kernel source tree with kernel/livepatch/shadow.c"
+		[[ ${KERNEL:-$LINE} == "$LINE" ]] ||
+			die "KSRC=$KSRC is Linux $LINE, not KERNEL=$KERNEL: leave KERNEL out"
+	elif [[ -z $LINE ]]; then
 		LINE=$(default_line)
 	fi
 	[[ $LINE =~ ^[0-9]+\.[0-9]+$ ]] ||

@@ -24,7 +24,7 @@ for test in "${tests[@]}"; do
 	(($#)) || [[ -f $twin ]] || die "$test has no twin: add ${twin##*/}"
 done
 set_line
-sid=$BUILD/sid
+sid=$SHARED/sid
 log=$BUILD/$LINE/litmus.log
 mkdir -p "$BUILD/$LINE"
 
@@ -36,9 +36,9 @@ have_herd7()
 	[[ ! -d $sid ]] || return 0
 	rm -rf "$sid.part"
 	for package in "${PACKAGES[@]}"; do
-		compgen -G "$BUILD/cache/${package}_*.deb" >/dev/null ||
+		compgen -G "$SHARED/cache/${package}_*.deb" >/dev/null ||
 			fetch_suite sid "$package" || return 1
-		deb=$(compgen -G "$BUILD/cache/${package}_*.deb" | sort -V | tail -n 1)
+		deb=$(compgen -G "$SHARED/cache/${package}_*.deb" | sort -V | tail -n 1)
 		dpkg-deb -x "$deb" "$sid.part" || die "cannot unpack $deb: remove it and try again"
 	done
 	mv "$sid.part" "$sid"

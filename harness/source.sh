@@ -3,7 +3,8 @@
 # Usage: KERNEL=<line> source.sh [TREE...]
 #
 # Fetch Debian's linux-source package of the line from this machine's mirror, and unpack it
-# to build/<line>/<TREE>. The tree "stock" is not changed; trees whose names begin with
+# to build/<line>/<TREE>. With KSRC, copy that kernel tree instead, to build/ksrc-<name>/<line>,
+# and again if it changes; it is only read. The tree "stock" is not changed; trees whose names begin with
 # "src" are overlaid with the store. The default is "src".
 
 # shellcheck source=SCRIPTDIR/lib.sh
@@ -14,11 +15,11 @@ SUITES=(trixie trixie-backports testing sid)
 
 set_line
 dir=$BUILD/$LINE
-cache=$BUILD/cache
+cache=$SHARED/cache
 package=linux-source-$LINE
 mkdir -p "$dir" "$cache"
 
-if ! compgen -G "$cache/${package}_*.deb" >/dev/null; then
+if [[ ! ${KSRC:-} ]] && ! compgen -G "$cache/${package}_*.deb" >/dev/null; then
 	say "fetching $package"
 	if ! fetch "$package" -o APT::Sandbox::User=; then
 		[[ $(mirror) ]] || die "apt has no Debian mirror to fetch $package from: check /etc/apt, then run 'apt-get update'"
@@ -30,11 +31,29 @@ if ! compgen -G "$cache/${package}_*.deb" >/dev/null; then
 	fi
 fi
 
+# copy(directory): copy KSRC without what was built in it, if it has changed since
+copy()
+{
+	local state
+
+	state=$(cd "$KSRC" && find . -path ./.git -prune -o -type f -printf '%p %s %T@\n' | sha256sum)
+	[[ ! -d $dir/$1 || $(cat "$dir/$1.ksrc" 2>/dev/null) != "$state" ]] || return 0
+	say "copying $KSRC to $dir/$1"
+	rm -f "$dir/$1.ksrc"
+	rsync -a --chmod=u+w --delete --exclude=/.git "$KSRC/" "$dir/$1/"
+	[[ ! -e $KSRC/.config && ! -e $KSRC/include/config ]] || make -s -C "$dir/$1" mrproper
+	echo "$state" >"$dir/$1.ksrc"
+}
+
 # unpack(directory): unpack the unmodified source; incomplete results are removed
 unpack()
 {
 	local deb
 
+	if [[ ${KSRC:-} ]]; then
+		copy "$1"
+		return
+	fi
 	[[ ! -d $dir/$1 ]] || return 0
 	say "unpacking $package to $dir/$1"
 	deb=$(compgen -G "$cache/${package}_*.deb" | sort -V | tail -n 1)
@@ -56,13 +75,17 @@ overlaid()
 		rm -rf "${dir:?}/$1"
 	fi
 	unpack "$1"
-	"$TOP/harness/overlay/overlay.sh" "$dir/$1"
+	"$TOP/harness/overlay/overlay.sh" "$dir/$1" || die "$1 of Linux $LINE cannot be overlaid${KSRC:+; KSRC=$KSRC is as it was}"
 	echo "$glue" >"$dir/$1.glue"
 }
 
 for tree in "${@:-src}"; do
 	case $tree in
-	stock) unpack stock ;;
+	stock)
+		[[ ! -e ${KSRC:-}/kernel/livepatch/shadow_table.c ]] ||
+			die "KSRC=$KSRC has the store already; this needs the kernel's own"
+		unpack stock
+		;;
 	src*) overlaid "$tree" ;;
 	*) die "no such tree: '$tree'; there are: stock, src, src-..." ;;
 	esac

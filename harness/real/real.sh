@@ -76,7 +76,7 @@ for test in "${tests[@]}"; do
 	log=$DIR/logs/real-$test${broken:+-broken}
 	[[ ! $broken ]] || busted "$test"
 	status=0
-	VM_ROOTFS=$BUILD/rootfs-real.ext2 VM_LOG=$log "$TOP/harness/vm/vm.sh" -t 2400 -p "$work" \
+	VM_ROOTFS=$SHARED/rootfs-real.ext2 VM_LOG=$log "$TOP/harness/vm/vm.sh" -t 2400 -p "$work" \
 		-a "${boot[$test]:-} klp_test=${test#many-} klp_arguments=${arguments[$test]}" \
 		"$TOP/harness/vm/jobs/real.sh" 2>&1 | sed 's/^/# /' || status=1
 	if verdict "$test" "$status" "$log.out"; then

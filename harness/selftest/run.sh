@@ -118,7 +118,60 @@ tree
 passes "overlay: changes its own files and the glue's, and no other" \
 	diff "$work/expected" "$work/changed"
 
+# --- KSRC, with a copy of the harness, which has a separate build directory ---
+
+mkdir "$work/copy"
+cp -r "$TOP"/{Documentation,harness,include,kernel,samples,tools} "$work/copy/"
+ksrc=(env KERNEL= KSRC="$work/tree" "$work/copy/harness/source.sh")
+copied=$work/copy/build/ksrc-tree/$LINE/src/kernel/livepatch
+
+# copy_has(file, text): the copy of the tree is overlaid, and has the text in a file
+copy_has()
+{
+	[[ -f $copied/shadow_table.c ]] && grep -q "$2" "$copied/$1"
+}
+
+refuses "KSRC: not a kernel" 'KSRC=.* is not a kernel source tree' env KSRC="$work" "$TOP/harness/kunit.sh"
+tree
+sed -i 's/patch.o shadow.o/patch.o vendor.o shadow.o/' "$work/tree/kernel/livepatch/Makefile"
+untouched "KSRC: differs at the glue" 'cannot be overlaid; KSRC=.*/tree is as it was' "${ksrc[@]}"
+refuses "KSRC: another line" 'is Linux .*, not KERNEL=5.9: leave KERNEL out' \
+	env KERNEL=5.9 KSRC="$work/tree" "$TOP/harness/kunit.sh"
+tree
+chmod -R a-w "$work/tree"
+before=$(sum)
+passes "KSRC: a tree that is only read" "${ksrc[@]}"
+passes "KSRC: the tree is as it was" unchanged "$before"
+passes "KSRC: its copy is overlaid" copy_has core.c klp_
+chmod -R u+w "$work/tree"
+echo '/* mine */' >>"$work/tree/kernel/livepatch/core.c"
+passes "KSRC: a tree that has changed" "${ksrc[@]}"
+passes "KSRC: its copy has changed, too" copy_has core.c '/. mine ./'
+passes "KSRC: the same again" "${ksrc[@]}"
+passes "KSRC: the same again is not copied" grep -q 'overlaid already' <("${ksrc[@]}")
+
 # --- A machine without packages, or without permissions ---
+
+# Files in build/ that belong to another user.
+chmod 755 "$work" "$work/copy" "$work/copy/build"
+plain=()
+if [[ $(id -u) == 0 ]]; then
+	plain=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+fi
+mkdir -p "$work/copy/build/cache"
+chmod a-w "$work/copy/build/cache"
+
+# make_plain(target): make as that user, without the last words of make
+make_plain()
+{
+	"${plain[@]}" make -C "$work/copy" -f "$TOP/Makefile" "$1" 2>&1 | grep -vE '^make: (\*\*\*|Leaving)'
+}
+
+for target in demo test kunit clean; do
+	refuses "permissions: make $target after sudo make" "may not write .*belongs to .*sudo make clean.*sudo chown" \
+		make_plain "$target"
+done
+chmod u+w "$work/copy/build/cache"
 
 # A PATH on which the user is not root, sudo is missing, and no package is installed.
 mkdir "$work/bin"
@@ -139,9 +192,6 @@ refuses "setup: packages cannot be had" 'could not be installed; is a package mi
 
 shadow=$TOP/Documentation/litmus-tests/livepatch-shadow
 
-# A copy of the harness, which has a separate build directory.
-mkdir "$work/copy"
-cp -r "$TOP/harness" "$work/copy/"
 mkdir -p "$work/lists/partial"
 cat >"$work/apt.conf" <<APT
 Dir::Etc::SourceList "/dev/null";

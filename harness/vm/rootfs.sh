@@ -15,13 +15,13 @@ PACKAGES=mount,kmod,procps
 for package in "${@:2}"; do
 	PACKAGES+=,$package
 done
-image=$BUILD/rootfs${1:+-$1}.ext2
+image=$SHARED/rootfs${1:+-$1}.ext2
 log=${image%.ext2}.log
 # shellcheck source=/dev/null
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 recipe=$({ cat "$0" "$TOP/harness/vm/init.sh" && echo "$PACKAGES"; } | sha256sum)
 
-mkdir -p "$BUILD"
+mkdir -p "$SHARED"
 if [[ -f $image && $(cat "$image.recipe" 2>/dev/null) == "$recipe" ]]; then
 	exit 0
 fi

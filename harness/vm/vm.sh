@@ -77,7 +77,7 @@ boot()
 	local arguments=(-accel "$1" -cpu "$([[ $1 == kvm* ]] && echo host || echo max)"
 		-smp "2,sockets=2" -m "$memory" -no-reboot -display none -nodefaults
 		-kernel "$image"
-		-drive "file=${VM_ROOTFS:-$BUILD/rootfs.ext2},format=raw,if=virtio,readonly=on"
+		-drive "file=${VM_ROOTFS:-$SHARED/rootfs.ext2},format=raw,if=virtio,readonly=on"
 		-drive "file=$work/payload.tar,format=raw,if=virtio,readonly=on"
 		-append "console=ttyS0 root=/dev/vda ro init=/usr/sbin/klp-shadow-init panic=-1 oops=panic slub_debug=FZPU $append"
 	)
@@ -115,11 +115,11 @@ await()
 # A /dev/kvm that opens is not yet one that works: only a boot tells.
 accelerator()
 {
-	local cache=$BUILD/accelerator
+	local cache=$SHARED/accelerator
 
 	if [[ ! -f $cache ]]; then
 		echo tcg,thread=multi >"$cache"
-		if [[ -w /dev/kvm ]] && VM_LOG=$BUILD/logs/kvm VM_ACCEL=kvm VM_DISK='' \
+		if [[ -w /dev/kvm ]] && VM_LOG=$SHARED/logs/kvm VM_ACCEL=kvm VM_DISK='' \
 		   "$0" -t 20 "$TOP/harness/vm/jobs/nothing.sh" >/dev/null 2>&1; then
 			echo kvm >"$cache"
 		fi
