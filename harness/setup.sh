@@ -34,16 +34,18 @@ install=(apt-get install -y --no-install-recommends "${missing[@]}")
 if [[ $(id -u) == 0 ]]; then
 	sudo=()
 elif command -v sudo >/dev/null; then
-	sudo=(sudo)
+	sudo=(sudo -n)
+	"${sudo[@]}" true 2>/dev/null ||
+		die "packages are missing, and sudo asks for a password; first run: sudo ${install[*]}"
 else
 	die "packages are missing; as root, run: ${install[*]}"
 fi
 
-say "installing ${missing[*]}"
+say "installing ${#missing[@]} Debian packages: ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! "${sudo[@]}" apt-get -q update >"$log" 2>&1 ||
-   ! "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}" >>"$log" 2>&1; then
+   ! "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}" </dev/null >>"$log" 2>&1; then
 	cat "$log" >&2
 	die "packages could not be installed; is a package mirror set up? See above, then try: ${install[*]}"
 fi

@@ -184,11 +184,19 @@ chmod +x "$work/bin/id" "$work/bin/dpkg-query"
 refuses "setup: not root, packages missing" 'as root, run: apt-get install .*qemu-system-x86' \
 	env PATH="$work/bin" "$TOP/harness/setup.sh"
 
-printf '#!/bin/sh\nexec "$@"\n' >"$work/bin/sudo"
+printf '#!/bin/sh\necho "sudo: a password is required" >&2\nexit 1\n' >"$work/bin/sudo"
+chmod +x "$work/bin/sudo"
+refuses "setup: sudo asks for a password" 'asks for a password; first run: sudo apt-get install .*qemu-system-x86' \
+	env PATH="$work/bin" "$TOP/harness/setup.sh"
+
+printf '#!/bin/sh\nshift\n"$@"\n' >"$work/bin/sudo"
 printf '#!/bin/sh\necho "E: Unable to locate package" >&2\nexit 100\n' >"$work/bin/apt-get"
 chmod +x "$work/bin/sudo" "$work/bin/apt-get"
 refuses "setup: packages cannot be had" 'could not be installed; is a package mirror set up' \
 	env PATH="$work/bin" "$TOP/harness/setup.sh"
+passes "setup: says first what it installs" \
+	grep -qE '^== installing [0-9]+ Debian packages: .*qemu-system-x86' \
+	<(env PATH="$work/bin" "$TOP/harness/setup.sh" 2>/dev/null)
 
 shadow=$TOP/Documentation/litmus-tests/livepatch-shadow
 
