@@ -110,6 +110,7 @@ busted: setup
 	@harness/busted/busted.sh $(VARIANTS)
 
 coverage: setup
+	@harness/setup.sh gcovr
 	@harness/coverage.sh
 
 bench: setup

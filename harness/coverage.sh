@@ -4,7 +4,7 @@
 #
 # Measure which lines of the store the tests reach: build a kernel that profiles
 # kernel/livepatch/shadow*.c, run the KUnit suite at boot and then our selftests, and report
-# lines and branches by gcov. Prints TAP, then the report. Succeeds if the tests do, nearly
+# lines and branches by gcovr. Prints TAP, then the report. Succeeds if the tests do, nearly
 # all lines are reached, and each other one has a reason in coverage.reasons.
 
 # shellcheck source=SCRIPTDIR/lib.sh
@@ -18,7 +18,6 @@ export KERNEL=$LINE VARIANT=coverage
 set_dir
 obj=$DIR/obj
 counts=$DIR/counts
-report=$DIR/report
 
 # All objects of the store except its tests.
 mapfile -t units < <(cd "$TOP/kernel/livepatch" && printf '%s\n' shadow*.c | sed 's/\.c$//' |
@@ -40,10 +39,9 @@ for unit in "${units[@]}"; do
 	[[ -s $counts/$unit.gcda ]] || die "the VM has left no counts of $unit.c; see $DIR/logs/kunit-vm.out"
 	cp "$obj/kernel/livepatch/$unit.gcno" "$counts/"
 done
-(cd "$obj" && gcov -b -t "$counts"/*.gcda) >"$counts/gcov" 2>"$counts/gcov.log" ||
-	die "gcov failed: $(tail -n 1 "$counts/gcov.log")"
-status=0
-awk -v least="$LEAST" -f "$TOP/harness/coverage.awk" "$TOP/harness/coverage.reasons" "$counts/gcov" |
-	tee "$report" || status=1
-((status == 0)) || die "what is not reached needs a test, or a reason in harness/coverage.reasons; see $counts/gcov"
-say "what was reached, line by line, is in $counts/gcov"
+(cd "$DIR" && gcovr --root "$BUILD/$LINE/src" --filter '.*/kernel/livepatch/shadow' --txt - --print-summary \
+	--json "$counts/json" --html-details "$counts/index.html" --fail-under-line "$LEAST" counts) ||
+	die "less than $LEAST% of the lines are reached"
+"$TOP/harness/coverage.py" "$TOP/harness/coverage.reasons" "$counts/json" "$BUILD/$LINE/src" ||
+	die "what is not reached needs a test, or a reason in harness/coverage.reasons"
+say "what was reached, line by line, is in $counts/index.html"

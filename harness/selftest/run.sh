@@ -299,25 +299,36 @@ mkdir "$work/absent"
 refuses "kunit: cannot be built" 'no test was run: .*CONFIG_ABSENT' "$TOP/harness/kunit-py.sh" \
 	"$work/absent/test.log" build --build_dir="$work/absent" --kconfig_add=CONFIG_ABSENT=y
 
+# --- Lines that are not reached ---
+
+printf '%s\n' 'a();' 'b();' 'return;' 'c();' 'return;' >"$work/store.c"
+
+# counts(count...): write a report of gcovr on that file, with a count for each line
+counts()
 {
-	printf '%9s:%5d:%s\n' - 0 Source:../src/kernel/livepatch/shadow.c 1 10 'a();'
-	printf 'branch  0 taken 50%%\n'
-	printf '%9s:%5d:%s\n' '#####' 11 'b();'
-} >"$work/gcov"
-coverage=(awk -v least=50 -f "$TOP/harness/coverage.awk" "$work/reasons" "$work/gcov")
+	local n=0 count lines=()
+
+	for count; do
+		n=$((n + 1))
+		lines+=("{\"line_number\": $n, \"count\": $count}")
+	done
+	printf '{"files": [{"file": "store.c", "lines": [%s]}]}' "$(IFS=,; echo "${lines[*]}")" >"$work/json"
+}
+
+coverage=("$TOP/harness/coverage.py" "$work/reasons" "$work/json" "$work")
 : >"$work/reasons"
-refuses "coverage: a line is not reached" '1 lines are not reached and have no reason' \
-	"${coverage[@]}"
-echo 'kernel/livepatch/shadow.c | b() | cannot be' >"$work/reasons"
+counts 1 0
+refuses "coverage: a line is not reached" '1 lines are not reached and have no reason' "${coverage[@]}"
+echo 'store.c | b() | cannot be' >"$work/reasons"
 passes "coverage: a line is not reached, and there is a reason" "${coverage[@]}"
-printf '%9s:%5d:%s\n' '#####' 12 'return;' >>"$work/gcov"
-passes "coverage: nor is the next one" "${coverage[@]}" least=30
-printf '%9s:%5d:%s\n' 1 13 'c();' '#####' 14 'return;' >>"$work/gcov"
-refuses "coverage: nor is one after a line that is reached" '1 lines are not reached' \
-	"${coverage[@]}" least=30
-refuses "coverage: too little is reached" 'less than 97% of the lines' "${coverage[@]}" least=97
-: >"$work/gcov"
+counts 1 0 0
+passes "coverage: nor is the next one" "${coverage[@]}"
+counts 1 0 0 1 0
+refuses "coverage: nor is one after a line that is reached" '1 lines are not reached' "${coverage[@]}"
+counts
 refuses "coverage: nothing at all" 'no line was counted' "${coverage[@]}"
+echo 'store.c | b()' >"$work/reasons"
+refuses "coverage: not a reason" 'not <file> | <text> | <reason>' "${coverage[@]}"
 
 # --- Torture ---
 
