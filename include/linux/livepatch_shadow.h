@@ -85,6 +85,8 @@ struct klp_shadow_patch;
  * struct klp_shadow_type - the shadow variables that a livepatch uses under one id
  * @abi:	KLP_SHADOW_ABI of the kernel that the livepatch was built for
  * @shared:	one variable without a parent, which livepatches hand on
+ * @outlives_parent:	variables are removed after their parent is freed, as intended: the check
+ *		for freed parents does not report it
  * @name:	for messages
  * @id:		identifier; all its variables have this layout
  * @size:	size of the data in bytes
@@ -102,6 +104,7 @@ struct klp_shadow_patch;
 struct klp_shadow_type {
 	unsigned int abi;
 	bool shared;
+	bool outlives_parent;
 	/* private: */
 	/* Written with klp_shadow_lock held, read without it. */
 	bool open;	/* variables are found and can be added */

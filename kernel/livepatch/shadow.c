@@ -15,10 +15,14 @@
 #define pr_fmt(fmt) "livepatch: " fmt
 
 #include <linux/export.h>
+#include <linux/log2.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
 
 #include "shadow_table.h"
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/klp_shadow.h>
 
 /*
  * Existing livepatches keep lists, mutexes and spinlocks in the data and rely on
@@ -36,13 +40,16 @@ static_assert(offsetof(struct klp_shadow, data) == 48);
  * Every variable is in one of these lists, chosen by its id and the CPU that added it,
  * so that removal by id does not visit the whole table. Guarded by klp_shadow_lock.
  */
-#define KLP_SHADOW_ID_BITS	6
+static struct hlist_head klp_shadow_ids[KLP_SHADOW_SLOTS][KLP_SHADOW_GROUPS];
 
-static struct hlist_head klp_shadow_ids[KLP_SHADOW_SLOTS][BIT(KLP_SHADOW_ID_BITS)];
-
-static struct hlist_head *klp_shadow_id_head(unsigned long id, unsigned int slot)
+static unsigned int klp_shadow_group(unsigned long id)
 {
-	return &klp_shadow_ids[slot % KLP_SHADOW_SLOTS][hash_long(id, KLP_SHADOW_ID_BITS)];
+	return hash_long(id, ilog2(KLP_SHADOW_GROUPS));
+}
+
+static struct hlist_head *klp_shadow_id_head(unsigned int group, unsigned int slot)
+{
+	return &klp_shadow_ids[slot % KLP_SHADOW_SLOTS][group];
 }
 
 /* === Aliases === */
@@ -61,6 +68,8 @@ static struct klp_shadow *klp_shadow_alias_alloc(void *parent, unsigned long id,
 	if (!memory)
 		return NULL;
 
+	/* Not a variable, for klp_shadow_reclaim_list(). */
+	memory->obj = KLP_SHADOW_ALIAS;
 	alias = (struct klp_shadow *)memory->data;
 	alias->obj = KLP_SHADOW_ALIAS;
 	alias->id = id;
@@ -88,7 +97,8 @@ void klp_shadow_link(struct klp_shadow *shadow)
 	lockdep_assert_held(&klp_shadow_lock);
 
 	/* At the front, so that an iterator that has started does not visit it. */
-	hlist_add_head(&shadow->id_link, klp_shadow_id_head(shadow->id, raw_smp_processor_id()));
+	hlist_add_head(&shadow->id_link,
+		       klp_shadow_id_head(klp_shadow_group(shadow->id), raw_smp_processor_id()));
 	/* Last: a lookup sees what the constructor wrote. (G2) [add+get] */
 	klp_shadow_table_add(shadow);
 }
@@ -124,10 +134,12 @@ static void klp_shadow_iter_start(struct klp_shadow_iter *iter)
 {
 	struct klp_shadow *pos;
 
+	if (!iter->all_ids)
+		iter->group = klp_shadow_group(iter->id);
 	for (iter->slot = 0; iter->slot < KLP_SHADOW_SLOTS; iter->slot++) {
 		pos = (struct klp_shadow *)iter->pos[iter->slot];
 		pos->obj = KLP_SHADOW_ITER;
-		hlist_add_head(&pos->id_link, klp_shadow_id_head(iter->id, iter->slot));
+		hlist_add_head(&pos->id_link, klp_shadow_id_head(iter->group, iter->slot));
 	}
 	iter->slot = 0;
 	iter->started = true;
@@ -159,11 +171,24 @@ struct klp_shadow *klp_shadow_iter_next(struct klp_shadow_iter *iter, unsigned i
 		hlist_add_behind(&pos->id_link, next);
 		shadow = hlist_entry(next, struct klp_shadow, id_link);
 		/* Other ids and iterators may share the list. */
-		if (shadow->id == iter->id && shadow->obj != KLP_SHADOW_ITER)
+		if (shadow->obj != KLP_SHADOW_ITER && (iter->all_ids || shadow->id == iter->id))
 			return shadow;
 	}
 
 	return NULL;
+}
+
+/* Leave the lists before the end. */
+void klp_shadow_iter_stop(struct klp_shadow_iter *iter)
+{
+	struct klp_shadow *pos;
+
+	lockdep_assert_held(&klp_shadow_lock);
+
+	for (; iter->started && iter->slot < KLP_SHADOW_SLOTS; iter->slot++) {
+		pos = (struct klp_shadow *)iter->pos[iter->slot];
+		hlist_del(&pos->id_link);
+	}
 }
 
 /* Remove up to KLP_SHADOW_BATCH variables. Returns false at the end. */
@@ -259,6 +284,7 @@ static __always_inline void *__klp_shadow_add(void *obj, unsigned long id, size_
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
 
 	if (shadow == new) {
+		trace_klp_shadow_added(obj, id, size);
 		klp_shadow_table_maybe_resize();
 		return new->data;
 	}
@@ -472,6 +498,8 @@ int klp_shadow_move(void *from, void *to, unsigned long id, gfp_t gfp_flags)
 
 	if (err)
 		klp_shadow_alias_remove(alias, &removed);
+	else
+		trace_klp_shadow_moved(from, to, id);
 	klp_shadow_reclaim_list(&removed);
 
 	return err;

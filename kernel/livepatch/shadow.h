@@ -87,15 +87,22 @@ struct klp_shadow {
 /* The list of an id is split by CPU, so that CPUs do not write each other's variables. */
 #define KLP_SHADOW_SLOTS	8
 
+/* Ids share lists: an id has those of its group. */
+#define KLP_SHADOW_GROUPS	64
+
 /**
- * struct klp_shadow_iter - iterator over the variables of an id
- * @id:		identifier
+ * struct klp_shadow_iter - iterator over the variables of an id, or of a group of ids
+ * @id:		identifier, unless @all_ids
+ * @group:	group of ids; derived from @id, unless @all_ids
+ * @all_ids:	visit the variables of all ids of @group
  * @slot:	list that is visited
  * @started:	@pos are in the lists
  * @pos:	an entry of each list, which is not a variable
  */
 struct klp_shadow_iter {
 	unsigned long id;
+	unsigned int group;
+	bool all_ids;
 	unsigned int slot;
 	bool started;
 	char pos[KLP_SHADOW_SLOTS][sizeof(struct klp_shadow)] __aligned(8);
@@ -113,6 +120,7 @@ void klp_shadow_remove(struct klp_shadow *shadow, klp_shadow_dtor_t dtor,
 
 struct klp_shadow *klp_shadow_iter_next(struct klp_shadow_iter *iter, unsigned int *budget)
 	__must_hold(&klp_shadow_lock);
+void klp_shadow_iter_stop(struct klp_shadow_iter *iter) __must_hold(&klp_shadow_lock);
 bool klp_shadow_free_batch(struct klp_shadow_iter *iter, klp_shadow_dtor_t dtor,
 			   struct klp_shadow_type *type);
 

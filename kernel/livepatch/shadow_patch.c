@@ -28,6 +28,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <trace/events/klp_shadow.h>
 
 #include "shadow_core.h"
 #include "shadow_type.h"
@@ -356,6 +357,7 @@ static void klp_shadow_finish(struct klp_shadow_patch *patch)
 	patch->leaving = false;
 	klp_shadow_update();
 	spin_unlock_irq(&klp_shadow_lock);
+	trace_klp_shadow_patch_unregistered(patch->mod->name);
 }
 
 static void klp_shadow_finish_all(void)
@@ -561,7 +563,9 @@ int klp_shadow_register(const void *key, struct module *mod, struct klp_shadow_t
 		patch->registered = false;
 		klp_shadow_update();
 		spin_unlock_irq(&klp_shadow_lock);
+		goto out;
 	}
+	trace_klp_shadow_patch_registered(mod->name, nr_types);
 out:
 	mutex_unlock(&klp_shadow_patches_lock);
 

@@ -19,6 +19,7 @@
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <trace/events/klp_shadow.h>
 
 #include "shadow_table.h"
 
@@ -34,7 +35,7 @@ static LIST_HEAD(klp_shadow_running_list);
 static DEFINE_SPINLOCK(klp_shadow_release_lock);
 static DECLARE_WAIT_QUEUE_HEAD(klp_shadow_released);
 
-/* Held while variables are in neither klp_shadow_to_release nor klp_shadow_ready. */
+/* Held while variables are in neither klp_shadow_to_release nor klp_shadow_ready, or searched. */
 static DEFINE_MUTEX(klp_shadow_collect_mutex);
 
 /* Callbacks that have not returned. Incremented with klp_shadow_lock held. */
@@ -88,63 +89,82 @@ static void klp_shadow_collect(void)
 	mutex_unlock(&klp_shadow_collect_mutex);
 }
 
-/*
- * Put variables whose callbacks use a module first. Returns false if there are none. There
- * may be many, so the lock is not held while they are looked at; nobody else calls this or
- * makes more of them ready meanwhile.
- */
-static bool klp_shadow_bring_forward(struct module *mod)
+/* Take the first variable that is ready off its list, if its callback uses @mod. */
+static struct klp_shadow *klp_shadow_take(struct module *mod, struct klp_shadow_running *running)
+	__must_hold(&klp_shadow_release_lock)
 {
-	struct list_head *link, *next;
-	LIST_HEAD(first);
-	LIST_HEAD(all);
-	bool found;
+	struct klp_shadow *shadow;
+	struct list_head *link;
 
+	lockdep_assert_held(&klp_shadow_release_lock);
+
+	list_for_each(link, &klp_shadow_ready) {
+		shadow = klp_shadow_ready_entry(link);
+		/* The position of a search. */
+		if (!shadow->type)
+			continue;
+		if (!klp_shadow_type_uses(shadow->type, mod))
+			break;
+		list_del(link);
+		running->type = shadow->type;
+		list_add(&running->list, &klp_shadow_running_list);
+		return shadow;
+	}
+
+	return NULL;
+}
+
+/*
+ * The same after a search in the whole list: those that use @mod are put first. There may
+ * be many others, so the lock is dropped on the way.
+ */
+static struct klp_shadow *klp_shadow_search(struct module *mod, struct klp_shadow_running *running)
+{
+	struct klp_shadow position = {}, *shadow;
+	struct list_head *link = klp_shadow_ready_link(&position);
+	unsigned int budget = KLP_SHADOW_BATCH;
+
+	/* One search at a time. */
 	mutex_lock(&klp_shadow_collect_mutex);
 	spin_lock(&klp_shadow_release_lock);
-	list_splice_init(&klp_shadow_ready, &all);
-	spin_unlock(&klp_shadow_release_lock);
-
-	list_for_each_safe(link, next, &all) {
-		if (klp_shadow_type_uses(klp_shadow_ready_entry(link)->type, mod))
-			list_move_tail(link, &first);
+	list_add(link, &klp_shadow_ready);
+	while (!list_is_last(link, &klp_shadow_ready)) {
+		if (klp_shadow_type_uses(klp_shadow_ready_entry(link->next)->type, mod))
+			list_move(link->next, &klp_shadow_ready);
+		else
+			list_move(link, link->next);
+		if (--budget)
+			continue;
+		spin_unlock(&klp_shadow_release_lock);
 		cond_resched();
+		spin_lock(&klp_shadow_release_lock);
+		budget = KLP_SHADOW_BATCH;
 	}
-	found = !list_empty(&first);
-	list_splice_tail(&all, &first);
-
-	spin_lock(&klp_shadow_release_lock);
-	list_splice(&first, &klp_shadow_ready);
+	list_del(link);
+	shadow = klp_shadow_take(mod, running);
 	spin_unlock(&klp_shadow_release_lock);
 	mutex_unlock(&klp_shadow_collect_mutex);
 
-	return found;
+	return shadow;
 }
 
-/* Release the first variable that is ready, if its callback uses @mod or that is NULL. */
+/* Release one variable that is ready, if there is any whose callback uses @mod. */
 static bool klp_shadow_release_one(struct module *mod)
 {
-	struct klp_shadow *shadow = NULL;
 	struct klp_shadow_running running;
-	struct list_head *first;
+	struct klp_shadow *shadow;
 	struct module *owner;
 
 	spin_lock(&klp_shadow_release_lock);
-	first = klp_shadow_ready.next;
-	if (!list_empty(&klp_shadow_ready))
-		shadow = klp_shadow_ready_entry(first);
-	if (shadow && !klp_shadow_type_uses(shadow->type, mod))
-		shadow = NULL;
-	if (shadow) {
-		list_del(first);
-		running.type = shadow->type;
-		list_add(&running.list, &klp_shadow_running_list);
-	}
+	shadow = klp_shadow_take(mod, &running);
 	spin_unlock(&klp_shadow_release_lock);
+	if (!shadow && mod)
+		shadow = klp_shadow_search(mod, &running);
 	if (!shadow)
 		return false;
 
 	owner = klp_shadow_type_module(running.type);
+	trace_klp_shadow_released(shadow->obj, shadow->id);
 	running.type->release(shadow->obj, shadow->data);
 	kfree(shadow);
 	module_put(owner);
@@ -174,16 +194,6 @@ static bool klp_shadow_is_running(struct module *mod)
 	return found;
 }
 
-/* Call all pending release callbacks that use a module, but those that are running. */
-static void klp_shadow_release_all(struct module *mod)
-{
-	do {
-		klp_shadow_collect();
-		while (klp_shadow_release_one(mod))
-			cond_resched();
-	} while (klp_shadow_bring_forward(mod));
-}
-
 /**
  * klp_shadow_drain() - call all pending release callbacks that use a module
  * @mod:	the module; all callbacks if NULL
@@ -199,13 +209,17 @@ void klp_shadow_drain(struct module *mod)
 		return;
 	/* For callers between a removal and klp_shadow_reclaim(). */
 	synchronize_rcu();
-	klp_shadow_release_all(mod);
+	klp_shadow_collect();
+	while (klp_shadow_release_one(mod))
+		cond_resched();
 	wait_event(klp_shadow_released, !klp_shadow_is_running(mod));
 }
 
 static void klp_shadow_release_work_fn(struct work_struct *work)
 {
-	klp_shadow_release_all(NULL);
+	klp_shadow_collect();
+	while (klp_shadow_release_one(NULL))
+		cond_resched();
 }
 
 /* Callbacks may sleep for long: a separate queue. NULL if there was no memory at boot. */
@@ -270,8 +284,11 @@ void klp_shadow_reclaim_list(struct llist_head *removed)
 {
 	struct klp_shadow *shadow, *next;
 
-	llist_for_each_entry_safe(shadow, next, removed->first, reclaim)
+	llist_for_each_entry_safe(shadow, next, removed->first, reclaim) {
+		if (shadow->obj != KLP_SHADOW_ALIAS)
+			trace_klp_shadow_removed(shadow->obj, shadow->id);
 		klp_shadow_reclaim(shadow);
+	}
 
 	klp_shadow_table_maybe_resize();
 }

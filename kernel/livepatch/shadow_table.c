@@ -62,6 +62,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
+#include <trace/events/klp_shadow.h>
 
 #include "shadow_table.h"
 
@@ -91,6 +92,10 @@ struct klp_shadow_state klp_shadow_state = {
  * moved to it. Under RCU, written with klp_shadow_lock held.
  */
 static struct klp_shadow_table __rcu *klp_shadow_large __read_mostly;
+
+/* Resizes, and those for which there was no memory; written by the resize work only. */
+unsigned long klp_shadow_resizes;
+unsigned long klp_shadow_failed_resizes;
 
 /* Unbound, so that a resize makes progress while callers keep their CPUs busy. */
 static struct workqueue_struct *klp_shadow_wq __ro_after_init;
@@ -474,7 +479,7 @@ static void klp_shadow_resize(struct work_struct *work)
 	/* Only this work uses it. */
 	static unsigned long delay = HZ;
 	struct klp_shadow_table *from, *to;
-	unsigned long entries;
+	unsigned long entries, chains;
 	unsigned int bits;
 
 	for (;;) {
@@ -491,6 +496,7 @@ static void klp_shadow_resize(struct work_struct *work)
 		to = bits == KLP_SHADOW_FIRST_BITS ? &klp_shadow_first :
 						     klp_shadow_table_alloc(bits);
 		if (!to) {
+			WRITE_ONCE(klp_shadow_failed_resizes, klp_shadow_failed_resizes + 1);
 			pr_debug("no memory for %lu chains of shadow variables\n", BIT(bits));
 			queue_delayed_work(klp_shadow_wq, &klp_shadow_resize_work, delay);
 			delay = min_t(unsigned long, 2 * delay, KLP_SHADOW_MAX_DELAY);
@@ -499,7 +505,10 @@ static void klp_shadow_resize(struct work_struct *work)
 
 		pr_debug("moving %lu shadow variables from %lu to %lu chains\n", entries,
 			 BIT(from->bits), BIT(bits));
+		chains = BIT(from->bits);
 		klp_shadow_rehash(from, to);
+		WRITE_ONCE(klp_shadow_resizes, klp_shadow_resizes + 1);
+		trace_klp_shadow_resized(chains, BIT(bits), entries);
 	}
 	delay = HZ;
 }

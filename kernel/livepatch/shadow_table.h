@@ -40,6 +40,9 @@ struct klp_shadow_table {
  */
 extern struct klp_shadow_table klp_shadow_first;
 
+extern unsigned long klp_shadow_resizes;
+extern unsigned long klp_shadow_failed_resizes;
+
 /* End marker of each chain of the first table. */
 #define KLP_SHADOW_FIRST_END	((struct hlist_nulls_node *)NULLS_MARKER(0))
 

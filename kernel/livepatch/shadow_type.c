@@ -20,6 +20,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <trace/events/klp_shadow.h>
 
 #include "shadow_table.h"
 #include "shadow_type.h"
@@ -279,7 +280,7 @@ void klp_shadow_convert(struct klp_shadow_type *from, struct klp_shadow_type *to
 	struct klp_shadow_iter iter = { .id = from->id };
 	struct klp_shadow *old, *new = NULL;
 	unsigned int budget;
-	bool more;
+	bool converted, more;
 
 	do {
 		LLIST_HEAD(removed);
@@ -296,9 +297,12 @@ void klp_shadow_convert(struct klp_shadow_type *from, struct klp_shadow_type *to
 		budget = KLP_SHADOW_BATCH;
 		old = klp_shadow_iter_next(&iter, &budget);
 		more = iter.slot < KLP_SHADOW_SLOTS;
-		if (old && klp_shadow_convert_one(old, new, from, to, &removed, result))
-			new = NULL;
+		converted = old && klp_shadow_convert_one(old, new, from, to, &removed, result);
 		spin_unlock_irq(&klp_shadow_lock);
+		if (converted) {
+			trace_klp_shadow_converted(old->obj, from->id, to->id);
+			new = NULL;
+		}
 		klp_shadow_reclaim_list(&removed);
 		rcu_read_unlock();
 		cond_resched();

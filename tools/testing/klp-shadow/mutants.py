@@ -22,7 +22,7 @@ FILES = [f'{name}.c' for name in STORE] + [INLINE]
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Statements without an effect, or without one that the tests could see.
-SKIP = re.compile(r'(lockdep_assert|pr_debug|cond_resched)')
+SKIP = re.compile(r'(lockdep_assert|pr_debug|cond_resched|trace_klp_shadow)')
 DECLARATION = re.compile(r'(static|const|unsigned|struct|enum|bool|void|int|long|u\d+|size_t|gfp_t|'
                          r'HLIST_HEAD|LLIST_HEAD|LIST_HEAD)\b[^(]*')
 HEADER = re.compile(r'(if|for|while|\w*for_each\w*)\s*\(|(else|do)\b')

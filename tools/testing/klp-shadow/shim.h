@@ -79,6 +79,10 @@
 
 enum shim_hook { HOOK_READ, HOOK_WRITE, HOOK_LOCK, HOOK_UNLOCK, HOOK_ALLOC, HOOK_SLEEP };
 
+static inline void shim_traced(int unused, ...)
+{
+}
+
 #ifdef SHIM_MODEL
 void shim_hook(enum shim_hook where);
 #else

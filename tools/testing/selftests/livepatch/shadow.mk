@@ -16,6 +16,9 @@ TEST_PROGS += \
 	test-shadow-table.sh \
 	test-shadow-move.sh \
 	test-shadow-lifetimes.sh \
+	test-shadow-sight.sh \
+	test-shadow-parents.sh \
+	test-shadow-samples.sh \
 	test-shadow-tasks.sh \
 	test-shadow-socks.sh \
 	test-shadow-stations.sh

@@ -146,6 +146,12 @@ restore_knobs()
 	knobs=()
 }
 
+# mount_fs(type, directory): mount a file system of the kernel, if it is not
+mount_fs()
+{
+	grep -q " $2 $1 " /proc/mounts || mount -t "$1" nodev "$2" 2>/dev/null || :
+}
+
 # remove(module): unload it; a livepatch is disabled first
 remove()
 {

@@ -54,6 +54,9 @@ MODULE_PARM_DESC(name, "name of the variable");
 static char *parent_module = "vmlinux";
 module_param(parent_module, charp, 0444);
 MODULE_PARM_DESC(parent_module, "module whose objects are the parents");
+static bool outlives_parent;
+module_param(outlives_parent, bool, 0444);
+MODULE_PARM_DESC(outlives_parent, "variables are removed after their parents");
 static unsigned int abi = KLP_SHADOW_ABI;
 module_param(abi, uint, 0444);
 MODULE_PARM_DESC(abi, "value of .abi of the types");
@@ -171,6 +174,7 @@ static void define_types(void)
 	var.abi = abi;
 	var.name = name;
 	var.parent_module = *parent_module ? parent_module : NULL;
+	var.outlives_parent = outlives_parent;
 	var.id = id;
 	var.size = size;
 	if (nr_from)

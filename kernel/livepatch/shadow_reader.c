@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Going through all variables of the store, for those who look at it.
+ *
+ * Each variable that exists all the time is visited once, while others come and go. The
+ * lock is held for KLP_SHADOW_BATCH list entries.
+ */
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "shadow_reader.h"
+
+/* Stop before the end, or after it. */
+void klp_shadow_reader_stop(struct klp_shadow_reader *reader)
+{
+	spin_lock_irq(&klp_shadow_lock);
+	klp_shadow_iter_stop(&reader->iter);
+	spin_unlock_irq(&klp_shadow_lock);
+}
+
+/* Begin, also again. */
+void klp_shadow_reader_start(struct klp_shadow_reader *reader)
+{
+	klp_shadow_reader_stop(reader);
+	memset(reader, 0, sizeof(*reader));
+	reader->iter.all_ids = true;
+}
+
+/* Visit more variables. Returns false at the end. */
+static bool klp_shadow_reader_fill(struct klp_shadow_reader *reader)
+{
+	struct klp_shadow_iter *iter = &reader->iter;
+	unsigned int budget = KLP_SHADOW_BATCH;
+	struct klp_shadow *shadow;
+
+	reader->next = 0;
+	reader->nr = 0;
+	if (iter->slot == KLP_SHADOW_SLOTS) {
+		if (iter->group == KLP_SHADOW_GROUPS - 1)
+			return false;
+		*iter = (struct klp_shadow_iter){ .all_ids = true, .group = iter->group + 1 };
+	}
+
+	spin_lock_irq(&klp_shadow_lock);
+	while ((shadow = klp_shadow_iter_next(iter, &budget))) {
+		reader->records[reader->nr++] = (struct klp_shadow_record){
+			.obj = shadow->obj,
+			.id = shadow->id,
+			.bytes = ksize(shadow),
+		};
+	}
+	spin_unlock_irq(&klp_shadow_lock);
+	cond_resched();
+
+	return true;
+}
+
+/* The next variable, or NULL at the end. Sleeps. */
+struct klp_shadow_record *klp_shadow_reader_next(struct klp_shadow_reader *reader)
+{
+	while (reader->next == reader->nr) {
+		if (!klp_shadow_reader_fill(reader))
+			return NULL;
+	}
+
+	return &reader->records[reader->next++];
+}

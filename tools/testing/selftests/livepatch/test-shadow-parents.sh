@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Parents that are freed before their variables: with check_parents each is reported.
+
+# shellcheck source=SCRIPTDIR/shadow_functions.sh
+. "$(dirname "$0")/shadow_functions.sh"
+
+switch=/sys/module/klp_shadow/parameters/check_parents
+module=test_klp_shadow_parents
+lp=test_klp_shadow_lp1
+
+# frees(n): free a parent in way n; the log since then is in $log
+frees()
+{
+	mark
+	kmsg "expected WARNING begins"
+	echo "$1" >/sys/module/$module/parameters/free
+	# Reports come from a work item.
+	await reported "$(printf '0x5d0e%04x' "$1")" "${2:-1}" >/dev/null
+	kmsg "expected WARNING ends"
+	log=$(log_since "$mark")
+}
+
+# reported(id, n): whether there are n reports; if none is expected, after a while
+reported()
+{
+	(($2)) || pause 1
+	(($(log_since "$mark" | grep -c "shadow variable '.*' ($1) was freed before the variable") == $2))
+}
+
+# is_reported(text, n): in way n, with the stack and the memory
+is_reported()
+{
+	frees "$2"
+	grep -q "'-' ($(printf '0x5d0e%04x' "$2")) was freed" <<<"$log" &&
+		grep -q "$3" <<<"$log" && grep -q 'its memory:.*slab\|its memory:.*non-' <<<"$log"
+	report $? "$1"
+}
+
+begin $module $lp test_klp_shadow_owner
+[[ -e $switch ]] || skip "this kernel does not check parents"
+
+insmod "$modules/$module.ko" && loaded=$module
+set_knob $switch 0
+frees 1 0
+[[ $log != *"was freed before"* ]]
+report $? "nothing is reported while it is off"
+
+set_knob $switch 1
+is_reported "a parent freed by kfree()" 1 "$module\\]"
+is_reported "a parent freed by kmem_cache_free()" 2 "$module\\]"
+mount_fs tracefs /sys/kernel/tracing
+if [[ -d /sys/kernel/tracing/events/rcu/rcu_invoke_kfree_bulk_callback ]]; then
+	is_reported "a parent freed by kfree_rcu()" 3 rcu
+else
+	skipped "a parent freed by kfree_rcu()" "needs CONFIG_RCU_TRACE"
+fi
+is_reported "a parent inside of what is freed" 4 "$module\\]"
+is_reported "a parent of several pages" 5 "$module\\]"
+is_reported "a page that is freed" 6 "$module\\]"
+is_reported "a slab whose objects were freed in bulk" 8 kmem_cache_destroy
+frees 7 0
+[[ $log != *"was freed before"* ]]
+report $? "a variable that is removed first is not reported"
+frees 1 0
+[[ $log != *"was freed before"* ]]
+report $? "one report for each id"
+
+insmod "$modules/test_klp_shadow_owner.ko" && loaded="test_klp_shadow_owner $loaded"
+insmod "$modules/$lp.ko" id=$((0x5d0e0009)) && loaded="$lp $loaded"
+await reads 0 /sys/kernel/livepatch/$lp/transition
+frees 9
+grep -q "shadow variable 'var' (0x5d0e0009) was freed" <<<"$log"
+report $? "the report has the name of the type"
+remove $lp && loaded="test_klp_shadow_owner $module"
+insmod "$modules/$lp.ko" id=$((0x5d0e000a)) outlives_parent=1 && loaded="$lp $loaded"
+await reads 0 /sys/kernel/livepatch/$lp/transition
+frees 10 0
+[[ $log != *"was freed before"* ]]
+report $? "a type that outlives its parents is not reported"
+
+finish

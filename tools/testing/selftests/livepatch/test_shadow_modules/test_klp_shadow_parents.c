@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Frees parents before their variables, each way to free memory in turn: write its number to
+ * the parameter "free". The identifier of the variable is ID + number.
+ */
+#include <linux/gfp.h>
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#define ID		0x5d0e0000UL
+#define BULK		64
+
+struct object {
+	char before[200];
+	char inner[16];
+	struct rcu_head rcu;
+};
+
+static struct kmem_cache *cache;
+
+static void add(void *parent, unsigned int how)
+{
+	if (!klp_shadow_get_or_alloc(parent, ID + how, 8, GFP_KERNEL, NULL, NULL))
+		pr_err("%s: no variable\n", KBUILD_MODNAME);
+}
+
+/* A cache with a constructor is not merged with another one. */
+static void no_ctor(void *object)
+{
+}
+
+/* All objects of a slab, so that its pages are freed. */
+static int free_bulk(unsigned int how)
+{
+	struct kmem_cache *bulk;
+	void *objects[BULK];
+	int n;
+
+	bulk = kmem_cache_create("klp_shadow_bulk", PAGE_SIZE / 4, 0, 0, no_ctor);
+
+	if (!bulk)
+		return -ENOMEM;
+	n = kmem_cache_alloc_bulk(bulk, GFP_KERNEL, BULK, objects);
+	if (n) {
+		add(objects[n / 2], how);
+		kmem_cache_free_bulk(bulk, n, objects);
+	}
+	kmem_cache_destroy(bulk);
+
+	return n ? 0 : -ENOMEM;
+}
+
+static int free_parent(unsigned int how)
+{
+	struct object *object = NULL;
+	void *memory = NULL;
+
+	if (how == 2)
+		object = kmem_cache_zalloc(cache, GFP_KERNEL);
+	else if (how == 6)
+		memory = (void *)__get_free_pages(GFP_KERNEL, 1);
+	else if (how == 5)
+		memory = kmalloc(4 * PAGE_SIZE, GFP_KERNEL);
+	else
+		object = kzalloc(sizeof(*object), GFP_KERNEL);
+	if (!object && !memory)
+		return -ENOMEM;
+
+	switch (how) {
+	case 2:
+		add(object, how);
+		kmem_cache_free(cache, object);
+		break;
+	case 3:
+		add(object, how);
+		kfree_rcu(object, rcu);
+		break;
+	case 4:
+		add(object->inner, how);
+		kfree(object);
+		break;
+	case 5:
+		add(memory, how);
+		kfree(memory);
+		break;
+	case 6:
+		add(memory + PAGE_SIZE, how);
+		free_pages((unsigned long)memory, 1);
+		break;
+	case 7:	/* as it should be */
+		add(object, how);
+		klp_shadow_free(object, ID + how, NULL);
+		kfree(object);
+		break;
+	default:
+		add(object, how);
+		kfree(object);
+		break;
+	}
+
+	return 0;
+}
+
+static int free_set(const char *text, const struct kernel_param *kp)
+{
+	unsigned int how;
+	int err = kstrtouint(text, 0, &how);
+
+	if (err)
+		return err;
+	err = how == 8 ? free_bulk(how) : free_parent(how);
+	/* kfree_rcu() frees the object some seconds later. */
+	if (how != 3)
+		klp_shadow_free_all(ID + how, NULL);
+
+	return err;
+}
+
+module_param_call(free, free_set, NULL, NULL, 0200);
+MODULE_PARM_DESC(free, "free a parent in this way");
+
+static int __init test_init(void)
+{
+	cache = kmem_cache_create("klp_shadow_parents", sizeof(struct object), 0, 0, NULL);
+
+	return cache ? 0 : -ENOMEM;
+}
+
+static void __exit test_exit(void)
+{
+	klp_shadow_free_all(ID + 3, NULL);
+	kmem_cache_destroy(cache);
+}
+
+module_init(test_init);
+module_exit(test_exit);
+MODULE_DESCRIPTION("Test of the shadow variables: parents that are freed too early");
+MODULE_LICENSE("GPL");
