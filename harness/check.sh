@@ -244,7 +244,9 @@ check_checkpatch()
 	# not recognize; macros that use their argument more than once, as those that define
 	# a variable with this name must; and spin_is_locked() in klp_shadow_free(), which
 	# is no assertion.
-	for f in $(ours '\.[ch]|\.sh|Kconfig[^/]*' | grep -vE '^(harness|tools/livepatch|tools/testing/klp-shadow)/'); do
+	# Headers of tracepoints have a style of their own.
+	for f in $(ours '\.[ch]|\.sh|Kconfig[^/]*' |
+		grep -vE '^(harness|tools/livepatch|tools/testing/klp-shadow|include/trace)/'); do
 		try "checkpatch --strict: $f" "$src/scripts/checkpatch.pl" --no-tree --strict --terse \
 			--no-summary --quiet --show-types --max-line-length=100 \
 			--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,UNNECESSARY_KERN_LEVEL,MACRO_ARG_REUSE,NEW_TYPEDEFS,USE_LOCKDEP \

@@ -1,0 +1,540 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Reading the store while it changes, without its lock.
+ *
+ * A chain is a list of entries, each with the address of the link that leads to it. An entry
+ * is taken only if that address is the one of the link that was followed, and if its parent
+ * and id belong into the chain: so the walk was never led into freed memory or another
+ * chain. If an entry does not pass, the walk goes back by one entry and reads the link
+ * again. Entries are added at the front, and the order of others does not change. Therefore
+ * a walk that reaches the end has met all variables that existed all the time. In memory
+ * that does not change, entries that pass cannot form a circle; for memory that does, steps
+ * are limited.
+ *
+ * Our store has several tables while it is resized. They are read in the order in which
+ * entries move, so that none is missed, and those that are met twice are removed.
+ */
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "btf.h"
+#include "store.h"
+
+#define STOCK_BITS		12
+#define LAYOUT_MAGIC		"klpshado"
+#define LAYOUT_VERSION		1
+#define MAX_BITS		27
+
+#define GOLDEN_RATIO_32		0x61C88647ULL
+#define GOLDEN_RATIO_64		0x61C8864680B583EBULL
+
+/* Bytes of a struct klp_shadow that are read at once, and heads. */
+#define ENTRY_SIZE		128
+#define HEADS			512
+
+/* Entries of a chain that may not pass, beyond those that did. */
+#define MAX_RETRIES		100
+/* Walks of a chain, with a pause before each but the first, and such pauses in all. */
+#define MAX_WALKS		4
+#define MAX_PAUSES		200
+#define MAX_STEPS		0x10000000
+
+#define MAX_TABLES		8
+#define MAX_READS		5
+#define MAX_TYPES		4096
+
+/* struct klp_shadow_layout of kernel/livepatch/shadow_layout.c. */
+struct layout {
+	char magic[8];
+	u32 version;
+	u32 size;
+	u64 first;
+	u64 alias;
+	u64 entries;
+	u64 patches;
+	u16 offsets[20];
+};
+
+struct table {
+	u64 address;
+	u64 heads;
+	unsigned int bits;
+	u64 salt;
+	bool first;
+};
+
+struct reader {
+	const struct store *store;
+	struct snapshot *snapshot;
+	u64 *path;		/* nodes of the chain that were visited */
+	size_t depth;
+	size_t room;
+	unsigned int steps;
+	unsigned int pauses;
+};
+
+static void pause_ms(unsigned int ms)
+{
+	struct timespec time = { .tv_nsec = ms * 1000000L };
+
+	nanosleep(&time, NULL);
+}
+
+/* === Finding the store === */
+
+static void find_stock(struct store *store, const struct symbol *hash, const struct btf *btf)
+{
+	static const struct {
+		const char *name;
+		int offset;
+	} expected[] = { { "node", 0 }, { "obj", 32 }, { "id", 40 }, { "data", 48 } };
+	unsigned int i;
+
+	if (hash->next && hash->next - hash->address < sizeof(u64) << STOCK_BITS)
+		die("klp_shadow_hash has a size that is unknown; nothing was read");
+	for (i = 0; btf && i < sizeof(expected) / sizeof(*expected); i++) {
+		if (btf_size(btf, "klp_shadow") >= 0 &&
+		    btf_offset(btf, "klp_shadow", expected[i].name) != expected[i].offset)
+			die("struct klp_shadow has a layout that is unknown; nothing was read");
+	}
+	store->stock = true;
+	store->first = hash->address;
+	store->shadow_obj = 32;
+	store->shadow_id = 40;
+	store->shadow_data = 48;
+}
+
+static bool offsets_fit(const struct store *store)
+{
+	const u16 offsets[] = { store->shadow_node + 8, store->shadow_target,
+				     store->shadow_parent, store->shadow_obj, store->shadow_id };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
+		if (offsets[i] + sizeof(u64) > store->shadow_data)
+			return false;
+	}
+
+	return store->shadow_data <= ENTRY_SIZE;
+}
+
+static void find_ours(struct store *store, u64 address)
+{
+	const struct memory *memory = store->memory;
+	u16 *offsets[] = {
+		&store->table_next, &store->table_bits, &store->table_salt, &store->table_chains,
+		&store->shadow_node, &store->shadow_target, &store->shadow_parent,
+		&store->shadow_obj, &store->shadow_id, &store->shadow_data,
+		&store->patch_list, &store->patch_mod, &store->patch_types,
+		&store->patch_nr_types, &store->patch_registered, &store->module_name,
+		&store->type_sizeof, &store->type_name, &store->type_id, &store->type_size,
+	};
+	struct layout layout;
+	unsigned int i;
+
+	if (!memory_read(memory, address, &layout, sizeof(layout)))
+		die("the description of the store cannot be read");
+	if (memcmp(layout.magic, LAYOUT_MAGIC, sizeof(layout.magic)))
+		die("the description of the store is damaged");
+	if (get_u32(memory, &layout.version) != LAYOUT_VERSION ||
+	    get_u32(memory, &layout.size) != sizeof(layout))
+		die("the store has layout %u, not %u; use the klp-shadow of this kernel's source",
+		    get_u32(memory, &layout.version), LAYOUT_VERSION);
+	store->first = get_u64(memory, &layout.first);
+	store->alias = get_u64(memory, &layout.alias);
+	store->entries = get_u64(memory, &layout.entries);
+	store->patches = get_u64(memory, &layout.patches);
+	for (i = 0; i < sizeof(offsets) / sizeof(*offsets); i++)
+		*offsets[i] = get_u16(memory, &layout.offsets[i]);
+	if (!offsets_fit(store))
+		die("the description of the store is damaged");
+}
+
+void store_find(struct store *store, const struct memory *memory,
+		const struct symbol symbols[NR_SYMBOLS], const struct btf *btf)
+{
+	*store = (struct store){ .memory = memory };
+	if (symbols[SYMBOL_LAYOUT].address)
+		find_ours(store, symbols[SYMBOL_LAYOUT].address);
+	else if (symbols[SYMBOL_HASH].address)
+		find_stock(store, &symbols[SYMBOL_HASH], btf);
+	else if (symbols[SYMBOL_ENABLE].address)
+		die("no known store of shadow variables; the kernel is too old or too new");
+	else
+		die("no shadow variables; the kernel was built without CONFIG_LIVEPATCH");
+}
+
+/* === Chains === */
+
+static u64 chain_of(const struct store *store, const struct table *table, u64 parent, u64 id)
+{
+	u64 hash;
+
+	if (store->stock)
+		return (parent * GOLDEN_RATIO_64) >> (64 - STOCK_BITS);
+	parent += id * GOLDEN_RATIO_32;
+	if (table->first)
+		return (parent * GOLDEN_RATIO_64) >> (64 - table->bits);
+	hash = (parent + table->salt) * GOLDEN_RATIO_64;
+
+	return (u32)(hash ^ hash >> 32) >> (32 - table->bits);
+}
+
+static bool is_end(const struct store *store, u64 link)
+{
+	return store->stock ? !link : link & 1;
+}
+
+/* Take the entry at @node if @link leads there and it belongs into the chain. */
+static bool read_entry(const struct store *store, const struct table *table, u64 chain,
+		       u64 link, u64 node, struct variable *variable, u64 *next)
+{
+	const struct memory *memory = store->memory;
+	char entry[ENTRY_SIZE], again[ENTRY_SIZE];
+	u64 address = node - store->shadow_node;
+
+	if (node % sizeof(u64) || !memory_read(memory, address, entry, store->shadow_data))
+		return false;
+	if (get_u64(memory, entry + store->shadow_node + 8) != link)
+		return false;
+	*next = get_u64(memory, entry + store->shadow_node);
+	variable->id = get_u64(memory, entry + store->shadow_id);
+	variable->parent = get_u64(memory, entry + store->shadow_obj);
+	variable->address = address;
+	if (!store->stock && variable->parent == store->alias) {
+		variable->parent = get_u64(memory, entry + store->shadow_parent);
+		variable->address = get_u64(memory, entry + store->shadow_target);
+		/* Both have other meanings when an alias has been removed. */
+		if (!memory_read(memory, address, again, store->shadow_data) ||
+		    get_u64(memory, again + store->shadow_node + 8) != link)
+			return false;
+	}
+
+	return chain_of(store, table, variable->parent, variable->id) == chain;
+}
+
+static void add_variable(struct snapshot *snapshot, const struct variable *variable)
+{
+	if (snapshot->nr == snapshot->room) {
+		snapshot->room = snapshot->room ? 2 * snapshot->room : 4096;
+		snapshot->variables = xrealloc(snapshot->variables, snapshot->room,
+					       sizeof(*variable));
+	}
+	snapshot->variables[snapshot->nr++] = *variable;
+}
+
+static void push(struct reader *reader, u64 node, const struct variable *variable)
+{
+	if (reader->depth == reader->room) {
+		reader->room = reader->room ? 2 * reader->room : 256;
+		reader->path = xrealloc(reader->path, reader->room, sizeof(*reader->path));
+	}
+	reader->path[reader->depth++] = node;
+	add_variable(reader->snapshot, variable);
+}
+
+/* Walk a chain to its end. If false, entries up to some point are in the snapshot. */
+static bool walk_chain(struct reader *reader, const struct table *table, u64 chain)
+{
+	const struct store *store = reader->store;
+	struct snapshot *snapshot = reader->snapshot;
+	u64 head = table->heads + chain * sizeof(u64);
+	u64 link = head, node, next;
+	struct variable variable;
+	size_t retries = 0, most = 0;
+	bool known = false;
+
+	reader->depth = 0;
+	for (;;) {
+		link = reader->depth ? reader->path[reader->depth - 1] : head;
+		if (!known && !memory_read_u64(store->memory, link, &node))
+			return false;
+		if (is_end(store, node))
+			return true;
+		if (++reader->steps > MAX_STEPS)
+			return false;
+		known = read_entry(store, table, chain, link, node, &variable, &next);
+		if (known) {
+			push(reader, node, &variable);
+			node = next;
+			if (most < reader->depth)
+				most = reader->depth;
+			continue;
+		}
+		if (++retries > MAX_RETRIES + most)
+			return false;
+		if (reader->depth) {
+			reader->depth--;
+			snapshot->nr--;
+		}
+		sched_yield();
+	}
+}
+
+static void read_chain(struct reader *reader, const struct table *table, u64 chain)
+{
+	size_t before = reader->snapshot->nr;
+	unsigned int i;
+
+	for (i = 0; i < MAX_WALKS; i++) {
+		reader->snapshot->nr = before;
+		if (walk_chain(reader, table, chain))
+			return;
+		if (reader->pauses >= MAX_PAUSES || reader->steps > MAX_STEPS)
+			break;
+		reader->pauses++;
+		pause_ms(1);
+	}
+	reader->snapshot->torn++;
+}
+
+/* === Tables === */
+
+static void read_chains(struct reader *reader, const struct table *table)
+{
+	const struct store *store = reader->store;
+	u64 heads[HEADS], chains = 1ULL << table->bits, chain, i, n;
+
+	for (chain = 0; chain < chains; chain += n) {
+		n = chains - chain < HEADS ? chains - chain : HEADS;
+		if (!memory_read(store->memory, table->heads + chain * sizeof(*heads), heads,
+				 n * sizeof(*heads))) {
+			reader->snapshot->torn += n;
+			continue;
+		}
+		for (i = 0; i < n; i++) {
+			if (!is_end(store, get_u64(store->memory, &heads[i])))
+				read_chain(reader, table, chain + i);
+		}
+	}
+}
+
+static bool read_table(struct reader *reader, u64 address)
+{
+	const struct store *store = reader->store;
+	struct table table = {
+		.address = address,
+		.heads = address + store->table_chains,
+		.first = address == store->first,
+	};
+	char bits[sizeof(u32)];
+
+	if (!memory_read(store->memory, address + store->table_bits, bits, sizeof(bits)) ||
+	    !memory_read_u64(store->memory, address + store->table_salt, &table.salt))
+		return false;
+	table.bits = get_u32(store->memory, bits);
+	if (!table.bits || table.bits > MAX_BITS)
+		return false;
+	reader->snapshot->chains = 1ULL << table.bits;
+	read_chains(reader, &table);
+
+	return true;
+}
+
+/*
+ * Read the first table and those that follow it. False if they were replaced meanwhile, or
+ * are no tables.
+ */
+static bool read_tables(struct reader *reader)
+{
+	const struct store *store = reader->store;
+	u64 table = store->first, next, large = 0, now;
+	unsigned int i;
+
+	for (i = 0; i < MAX_TABLES; i++) {
+		if (!read_table(reader, table) ||
+		    !memory_read_u64(store->memory, table + store->table_next, &next))
+			return false;
+		/* While there are aliases, the first table follows itself. */
+		if (!next || next == table)
+			break;
+		if (!i)
+			large = next;
+		else if (table == store->first)
+			break;
+		table = next;
+	}
+	if (i == MAX_TABLES ||
+	    !memory_read_u64(store->memory, store->first + store->table_next, &now))
+		return false;
+
+	return !large || now == large;
+}
+
+static int by_pair(const void *a, const void *b)
+{
+	const struct variable *left = a, *right = b;
+
+	if (left->id != right->id)
+		return left->id < right->id ? -1 : 1;
+	if (left->parent != right->parent)
+		return left->parent < right->parent ? -1 : 1;
+
+	return 0;
+}
+
+/* Sort, and remove what was met twice: before and after it was moved, or added again. */
+static void remove_twins(struct snapshot *snapshot)
+{
+	struct variable *variables = snapshot->variables;
+	size_t i, n = 0;
+
+	qsort(variables, snapshot->nr, sizeof(*variables), by_pair);
+	for (i = 0; i < snapshot->nr; i++) {
+		if (!n || by_pair(&variables[n - 1], &variables[i]))
+			variables[n++] = variables[i];
+	}
+	snapshot->nr = n;
+}
+
+static void start(struct reader *reader)
+{
+	struct snapshot *snapshot = reader->snapshot;
+
+	snapshot->nr = 0;
+	snapshot->torn = 0;
+	snapshot->chains = 0;
+	reader->steps = 0;
+}
+
+static void read_ours(struct reader *reader)
+{
+	const struct store *store = reader->store;
+	struct snapshot *snapshot = reader->snapshot;
+	u64 before, after;
+	unsigned int i;
+	bool counted;
+
+	for (i = 0; i < MAX_READS; i++) {
+		start(reader);
+		counted = memory_read_u64(store->memory, store->entries, &before);
+		snapshot->moving = !read_tables(reader);
+		remove_twins(snapshot);
+		counted &= memory_read_u64(store->memory, store->entries, &after);
+		if (!snapshot->moving && (!counted || before != after || before == snapshot->nr))
+			break;
+		pause_ms(10);
+	}
+	/* The store counts others than were found, and says that none came or went. */
+	if (i == MAX_READS && !snapshot->torn)
+		snapshot->moving = true;
+}
+
+static void read_stock(struct reader *reader)
+{
+	struct table table = {
+		.heads = reader->store->first,
+		.bits = STOCK_BITS,
+		.first = true,
+	};
+
+	start(reader);
+	reader->snapshot->chains = 1ULL << table.bits;
+	read_chains(reader, &table);
+	remove_twins(reader->snapshot);
+}
+
+/* === Types === */
+
+static bool read_type(const struct store *store, u64 address, const char *patch,
+		      struct type *type)
+{
+	const struct memory *memory = store->memory;
+	u64 name;
+
+	memset(type, 0, sizeof(*type));
+	strcpy(type->patch, patch);
+
+	return memory_read_u64(memory, address + store->type_id, &type->id) &&
+	       memory_read_u64(memory, address + store->type_size, &type->size) &&
+	       memory_read_u64(memory, address + store->type_name, &name) &&
+	       memory_read_string(memory, name, type->name, sizeof(type->name));
+}
+
+static bool read_patch(const struct store *store, u64 patch, struct snapshot *snapshot)
+{
+	const struct memory *memory = store->memory;
+	char registered, number[sizeof(u32)], name[NAME_LENGTH];
+	u64 module, types;
+	u32 i, nr;
+
+	if (!memory_read(memory, patch + store->patch_registered, &registered, 1) ||
+	    !memory_read(memory, patch + store->patch_nr_types, number, sizeof(number)))
+		return false;
+	nr = get_u32(memory, number);
+	if (!registered)
+		return true;
+	if (!memory_read_u64(memory, patch + store->patch_mod, &module) ||
+	    !memory_read_u64(memory, patch + store->patch_types, &types) ||
+	    !memory_read_string(memory, module + store->module_name, name, sizeof(name)) ||
+	    nr > MAX_TYPES - snapshot->nr_types)
+		return false;
+	for (i = 0; i < nr; i++) {
+		if (!read_type(store, types + (u64)i * store->type_sizeof, name,
+			       &snapshot->types[snapshot->nr_types]))
+			return false;
+		snapshot->nr_types++;
+	}
+
+	return true;
+}
+
+/* The list is read to its end only if each link back is the one that was followed. */
+static bool read_patches(const struct store *store, struct snapshot *snapshot)
+{
+	u64 list = store->patches, link = list, next, back;
+	unsigned int i;
+
+	snapshot->nr_types = 0;
+	for (i = 0; i < MAX_TYPES; i++) {
+		if (!memory_read_u64(store->memory, link, &next) ||
+		    !memory_read_u64(store->memory, next + 8, &back) || back != link)
+			return false;
+		if (next == list)
+			return true;
+		if (!read_patch(store, next - store->patch_list, snapshot) ||
+		    !memory_read_u64(store->memory, next + 8, &back) || back != link)
+			return false;
+		link = next;
+	}
+
+	return false;
+}
+
+static void read_types(const struct store *store, struct snapshot *snapshot)
+{
+	unsigned int i;
+
+	if (!store->patches)
+		return;
+	snapshot->types = xrealloc(snapshot->types, MAX_TYPES, sizeof(*snapshot->types));
+	for (i = 0; i < MAX_READS; i++) {
+		if (read_patches(store, snapshot))
+			return;
+		pause_ms(10);
+	}
+	snapshot->types_torn = true;
+}
+
+void store_read(const struct store *store, struct snapshot *snapshot)
+{
+	struct reader reader = { .store = store, .snapshot = snapshot };
+
+	*snapshot = (struct snapshot){};
+	read_types(store, snapshot);
+	if (store->stock)
+		read_stock(&reader);
+	else
+		read_ours(&reader);
+	free(reader.path);
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+	free(snapshot->variables);
+	free(snapshot->types);
+	*snapshot = (struct snapshot){};
+}
