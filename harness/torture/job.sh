@@ -10,19 +10,6 @@
 read -ra words </proc/cmdline
 copy=/payload/shadow_torture.ko
 
-# meanwhile_hotplug(): take a CPU offline and online
-meanwhile_hotplug()
-{
-	local times=0 online=/sys/devices/system/cpu/cpu1/online
-
-	while [[ ! -e /tmp/over ]]; do
-		echo 0 >$online && sleep 0.3 && echo 1 >$online && sleep 0.3 || exit 1
-		times=$((times + 1))
-	done
-	echo "cpu1 was taken offline and online $times times"
-	((times))
-}
-
 # meanwhile_failslab(): let allocations fail in threads of the module and in workers
 meanwhile_failslab()
 {
@@ -78,7 +65,7 @@ for word in "${words[@]}"; do
 	klp_meanwhile=*) meanwhile=meanwhile_${word#*=} ;;
 	esac
 done
-insmod "$module" "${parameters[@]}" || exit
+modprobe torture && insmod "$module" "${parameters[@]}" || exit
 $meanwhile &
 other=$!
 # From here on no process is started, because memory may be exhausted.

@@ -10,7 +10,7 @@
 #   parameters:  parameters of the module
 #   boot:        arguments of the kernel
 #   meanwhile:   function meanwhile_<name> of job.sh, which runs in parallel
-#   expect:      counter of the module that must not be 0 at the end
+#   expect:      counter that the module prints, and that must not be 0
 #   #CHECK#...   option that the kernel's .config must have
 
 # shellcheck source=SCRIPTDIR/../kernel/kbuild.sh

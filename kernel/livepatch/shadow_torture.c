@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Torture test of shadow variables: all calls of the public API run concurrently,
+ * Torture test of shadow variables: all calls of the id-based API run concurrently,
  * for a given time or until the module is removed.
  *
  * The data of a variable is computed from its parent, its id and a generation, so
@@ -16,87 +16,40 @@
  *  - a mover, which moves one variable round a ring of parents (the wanderer), and
  *    another one back and forth between two parents (the commuter);
  *  - callers, which do the work of readers and writers in interrupts.
- *
- * Constructors and destructors run with klp_shadow_lock held and interrupts off, so
- * mistakes are only recorded where they are found. The main thread prints them.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
-#include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/hash.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
-#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/livepatch_shadow.h>
-#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
-#include <linux/prandom.h>
 #include <linux/preempt.h>
-#include <linux/random.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
+#include <linux/torture.h>
 
-static unsigned int duration = 30;
-module_param(duration, uint, 0444);
-MODULE_PARM_DESC(duration, "seconds to run; 0: until the module is removed");
+#define MAX_KEYS	32
+#define MAX_IDS		8
 
-static unsigned long seed;
-module_param(seed, ulong, 0444);
-MODULE_PARM_DESC(seed, "seed of the random numbers; 0: choose one");
-
-static unsigned int readers = 2;
-module_param(readers, uint, 0444);
-MODULE_PARM_DESC(readers, "threads that look variables up");
-
-static unsigned int writers = 2;
-module_param(writers, uint, 0444);
-MODULE_PARM_DESC(writers, "threads that add and remove variables");
-
-static unsigned int racers = 2;
-module_param(racers, uint, 0444);
-MODULE_PARM_DESC(racers, "threads that add the same pairs at the same time; not 1");
-
-static unsigned int keys = 32;
-module_param(keys, uint, 0444);
-MODULE_PARM_DESC(keys, "number of parents");
-
-static unsigned int ids = 8;
-module_param(ids, uint, 0444);
-MODULE_PARM_DESC(ids, "number of ids whose variables are added and removed");
-
-static unsigned int free_all_ms = 5;
-module_param(free_all_ms, uint, 0444);
-MODULE_PARM_DESC(free_all_ms, "milliseconds between calls of klp_shadow_free_all(); 0: no calls");
-
-static unsigned int hard_callers = 1;
-module_param(hard_callers, uint, 0444);
-MODULE_PARM_DESC(hard_callers, "threads that cause calls in hard interrupts");
-
-static unsigned int soft_callers = 1;
-module_param(soft_callers, uint, 0444);
-MODULE_PARM_DESC(soft_callers, "threads that cause calls in soft interrupts");
-
-static unsigned int movers = 1;
-module_param(movers, uint, 0444);
-MODULE_PARM_DESC(movers, "threads that move variables: 0 or 1");
-
-static unsigned int fill = 9000;
-module_param(fill, uint, 0444);
-MODULE_PARM_DESC(fill, "variables to add and remove, to resize the table; 0: none");
-
-static bool may_fail;
-module_param(may_fail, bool, 0444);
-MODULE_PARM_DESC(may_fail, "allocations may fail without being reported");
-
-#define HEARTBEAT_S	5
+torture_param(uint, duration, 30, "Seconds to run; 0: until the module is removed");
+torture_param(uint, readers, 2, "Number of threads that look variables up");
+torture_param(uint, writers, 2, "Number of threads that add and remove variables");
+torture_param(uint, racers, 2, "Number of threads that add the same pairs at the same time");
+torture_param(uint, keys, MAX_KEYS, "Number of parents of slots, 1 to " __stringify(MAX_KEYS));
+torture_param(uint, ids, MAX_IDS, "Number of ids of slots, 1 to " __stringify(MAX_IDS));
+torture_param(uint, fill, 9000, "Variables to add and remove, to resize the table; 0: none");
+torture_param(bool, move, true, "Move variables");
+torture_param(bool, may_fail, false, "Allocations may fail");
+torture_param(uint, onoff_interval, 0, "Time between CPU hotplugs (jiffies), 0=disable");
 
 /* Large, as the ids that livepatches derive from the number of a bug. */
 #define ID_RESIDENT	(20260701UL << 6)
@@ -117,120 +70,27 @@ MODULE_PARM_DESC(may_fail, "allocations may fail without being reported");
 
 /* === Mistakes and counts === */
 
-enum torture_kind {
-	LOST,
-	STALE,
-	EARLY,
-	LATE,
-	UNZEROED,
-	BROKEN,
-	CHANGED,
-	SECOND,
-	DIFFERENT,
-	TWICE,
-	MISCOUNT,
-	NO_MEMORY,
-	UNBALANCED,
-	IDLE,
-	KINDS
-};
+static atomic_t torture_mistakes;
 
-static const char * const torture_kinds[KINDS] = {
-	[LOST] = "a variable that exists is not found",
-	[STALE] = "a variable that does not exist is found",
-	[EARLY] = "a variable is found during its construction",
-	[LATE] = "a variable is found during its destruction",
-	[UNZEROED] = "the data of a new variable is not zero",
-	[BROKEN] = "a variable is not whole",
-	[CHANGED] = "a variable changed while a reader was using it",
-	[SECOND] = "a pair was constructed more than once",
-	[DIFFERENT] = "racers got different variables",
-	[TWICE] = "a variable was destroyed twice",
-	[MISCOUNT] = "free_all removed more or less than there was",
-	[NO_MEMORY] = "an allocation failed",
-	[UNBALANCED] = "constructed and destroyed variables do not balance",
-	[IDLE] = "a part has done nothing",
-};
+/* Print the first mistake found by each check, and count all. */
+#define torture_mistake(what, obj, id, gen)						\
+do {											\
+	atomic_inc(&torture_mistakes);							\
+	pr_err_once("mistake: %s: <%p, %lx>, generation %ld, CPU %d\n", what, obj, id,	\
+		    gen, raw_smp_processor_id());					\
+} while (0)
 
-#define TOLD	3	/* mistakes of a kind that are printed in detail */
-
-static struct torture_mistake {
-	atomic_t count;
-	struct {
-		void *obj;
-		unsigned long id;
-		unsigned long gen;
-		int cpu;
-		bool known;
-	} first[TOLD];
-	unsigned int told;	/* printed so far; used by the main thread only */
-} torture_mistakes[KINDS];
-
-static void torture_mistake(enum torture_kind kind, void *obj, unsigned long id, unsigned long gen)
-{
-	struct torture_mistake *m = &torture_mistakes[kind];
-	unsigned int n = atomic_inc_return(&m->count) - 1;
-
-	if (n >= TOLD)
-		return;
-	m->first[n].obj = obj;
-	m->first[n].id = id;
-	m->first[n].gen = gen;
-	m->first[n].cpu = raw_smp_processor_id();
-	/* All members before @known. Pairs with smp_load_acquire() in torture_tell(). */
-	smp_store_release(&m->first[n].known, true);
-}
-
-/* Print the mistakes found since the last call. Returns the number of all mistakes. */
-static unsigned int torture_tell(void)
-{
-	unsigned int kind, sum = 0;
-
-	for (kind = 0; kind < KINDS; kind++) {
-		struct torture_mistake *m = &torture_mistakes[kind];
-
-		sum += atomic_read(&m->count);
-		/* Pairs with smp_store_release() in torture_mistake(). */
-		while (m->told < TOLD && smp_load_acquire(&m->first[m->told].known)) {
-			pr_err("mistake: %s: <%p, %lx>, generation %ld, CPU %d\n",
-			       torture_kinds[kind], m->first[m->told].obj, m->first[m->told].id,
-			       m->first[m->told].gen, m->first[m->told].cpu);
-			m->told++;
-		}
-	}
-
-	return sum;
-}
+#define LOST	"a variable that exists is not found"
+#define STALE	"a variable that does not exist is found"
 
 enum torture_stat {
-	LOOKUPS,
-	FINDS,
-	ADDS,
-	FREES,
-	FREE_ALLS,
-	RACES,
-	FILLS,
-	MOVES,
-	RETRIES,
-	HARD_IRQS,
-	SOFT_IRQS,
-	NO_MEMORIES,
-	STATS
+	LOOKUPS, ADDS, FREES, FREE_ALLS, RACES, FILLS, MOVES, HARD_IRQS, SOFT_IRQS,
+	NO_MEMORIES, STATS
 };
 
 static const char * const torture_stats[STATS] = {
-	[LOOKUPS] = "lookups",
-	[FINDS] = "found",
-	[ADDS] = "adds",
-	[FREES] = "frees",
-	[FREE_ALLS] = "free_alls",
-	[RACES] = "races",
-	[FILLS] = "fills",
-	[MOVES] = "moves",
-	[RETRIES] = "retries",
-	[HARD_IRQS] = "hard interrupts",
-	[SOFT_IRQS] = "soft interrupts",
-	[NO_MEMORIES] = "failed allocations",
+	"lookups", "adds", "frees", "free_alls", "races", "fills", "moves",
+	"hard interrupts", "soft interrupts", "failed allocations",
 };
 
 /* Per CPU: atomic counters would order the accesses of the store and hide its races. */
@@ -252,39 +112,44 @@ static unsigned long torture_counted(enum torture_stat stat)
 	return sum;
 }
 
+static void torture_print_counts(unsigned int seconds)
+{
+	char line[400];
+	int stat, n = 0;
+
+	for (stat = 0; stat < STATS; stat++)
+		n += scnprintf(line + n, sizeof(line) - n, ", %s %lu", torture_stats[stat],
+			       torture_counted(stat));
+	pr_info("%u s%s%s", seconds, line, onoff_interval ? ", " : "\n");
+	if (onoff_interval)
+		torture_onoff_stats();
+}
+
 /* Number of constructor and destructor calls. */
 static atomic_long_t torture_constructed, torture_destroyed;
 
+static long torture_left(void)
+{
+	return atomic_long_read(&torture_constructed) - atomic_long_read(&torture_destroyed);
+}
+
 /* === Variables === */
 
-/**
- * struct torture_var - the data of each variable
- * @obj:	parent
- * @id:		identifier
- * @gen:	generation
- * @destroyed:	number of destructor calls; not read by lookups
- * @fill:	computed from @obj, @id and @gen, as is its length; written last
- */
+/* The data of each variable. */
 struct torture_var {
 	void *obj;
 	unsigned long id;
 	unsigned long gen;
-	unsigned long destroyed;
-	unsigned long fill[];
+	unsigned long destroyed;	/* destructor calls; not read by lookups */
+	unsigned long fill[];		/* computed from the above, as is its length */
 };
 
-/**
- * struct torture_birth - argument of the constructor
- * @id:		identifier of the variable
- * @gen:	its generation
- * @rnd:	random numbers of the thread that adds it
- * @ctors:	incremented by the constructor, if not NULL
- */
+/* The argument of the constructor. */
 struct torture_birth {
 	unsigned long id;
 	unsigned long gen;
-	struct rnd_state *rnd;
-	atomic_t *ctors;
+	struct torture_random_state *rnd;
+	atomic_t *ctors;		/* incremented, if not NULL */
 };
 
 /* Mostly a small size, sometimes about a page. */
@@ -318,18 +183,19 @@ static bool torture_whole(const struct torture_var *var, void *obj, unsigned lon
 	return true;
 }
 
-static u32 torture_random(struct rnd_state *rnd, u32 below)
+static void torture_must_be_whole(const struct torture_var *var, void *obj, unsigned long id)
 {
-	return prandom_u32_state(rnd) % below;
+	if (!torture_whole(var, obj, id))
+		torture_mistake("a variable is not whole", obj, id, var->gen);
 }
 
 /*
  * Extend the window of a race. Sometimes by milliseconds, because the host may run
  * the CPUs of a virtual machine one after another; by microseconds in interrupts.
  */
-static void torture_delay(struct rnd_state *rnd, unsigned int often)
+static void torture_delay(struct torture_random_state *rnd, unsigned int often)
 {
-	u32 n = torture_random(rnd, 4096);
+	unsigned int n = torture_random(rnd) % 4096;
 
 	if (n < often && !irqs_disabled() && !in_interrupt())
 		mdelay(1 + n % 2);
@@ -343,24 +209,20 @@ static int torture_ctor(void *obj, void *shadow_data, void *ctor_data)
 	struct torture_var *var = shadow_data;
 	unsigned int i, words = torture_words(birth->gen);
 
-	if (var->obj || var->id || var->gen || var->destroyed)
-		torture_mistake(UNZEROED, obj, birth->id, birth->gen);
-	for (i = 0; i < words; i++) {
-		if (var->fill[i]) {
-			torture_mistake(UNZEROED, obj, birth->id, birth->gen);
-			break;
-		}
-	}
+	if (memchr_inv(var, 0, torture_size(birth->gen)))
+		torture_mistake("the data of a new variable is not zero", obj, birth->id,
+				birth->gen);
 	if (klp_shadow_get(obj, birth->id))
-		torture_mistake(EARLY, obj, birth->id, birth->gen);
+		torture_mistake("a variable is found during its construction", obj, birth->id,
+				birth->gen);
 
 	var->obj = obj;
 	var->id = birth->id;
 	var->gen = birth->gen;
 	/* Time for lookups, which would see the half-written data in a broken store. */
-	if (!torture_random(birth->rnd, birth->ctors ? 8 : 512))
+	if (!(torture_random(birth->rnd) % (birth->ctors ? 8 : 512)))
 		mdelay(1);
-	else if (!torture_random(birth->rnd, 8))
+	else if (!(torture_random(birth->rnd) % 8))
 		udelay(5);
 	for (i = 0; i < words; i++)
 		var->fill[i] = torture_word(obj, birth->id, birth->gen, i);
@@ -377,11 +239,11 @@ static void torture_dtor(void *obj, void *shadow_data)
 	struct torture_var *var = shadow_data;
 
 	if (var->destroyed++)
-		torture_mistake(TWICE, obj, var->id, var->gen);
-	if (!torture_whole(var, obj, var->id))
-		torture_mistake(BROKEN, obj, var->id, var->gen);
+		torture_mistake("a variable was destroyed twice", obj, var->id, var->gen);
+	torture_must_be_whole(var, obj, var->id);
 	if (klp_shadow_get(obj, var->id))
-		torture_mistake(LATE, obj, var->id, var->gen);
+		torture_mistake("a variable is found during its destruction", obj, var->id,
+				var->gen);
 	atomic_long_inc(&torture_destroyed);
 }
 
@@ -391,25 +253,34 @@ static gfp_t torture_gfp(void)
 	return may_fail ? GFP_KERNEL | __GFP_NORETRY : GFP_KERNEL;
 }
 
+static gfp_t torture_any_gfp(struct torture_random_state *rnd)
+{
+	return torture_random(rnd) % 2 ? torture_gfp() : GFP_ATOMIC;
+}
+
+static void torture_no_memory(void *obj, unsigned long id, unsigned long gen)
+{
+	torture_count(NO_MEMORIES);
+	if (!may_fail)
+		torture_mistake("an allocation failed", obj, id, gen);
+}
+
 /* Add a variable that does not exist, by either of the two calls that add. */
 static struct torture_var *torture_add(void *obj, unsigned long id, unsigned long gen, gfp_t gfp,
-				       struct rnd_state *rnd)
+				       struct torture_random_state *rnd)
 {
 	struct torture_birth birth = { .id = id, .gen = gen, .rnd = rnd };
 	struct torture_var *var;
 
-	if (torture_random(rnd, 2))
+	if (torture_random(rnd) % 2)
 		var = klp_shadow_alloc(obj, id, torture_size(gen), gfp, torture_ctor, &birth);
 	else
 		var = klp_shadow_get_or_alloc(obj, id, torture_size(gen), gfp, torture_ctor,
 					      &birth);
-	if (var) {
+	if (var)
 		torture_count(ADDS);
-	} else {
-		torture_count(NO_MEMORIES);
-		if (!may_fail)
-			torture_mistake(NO_MEMORY, obj, id, gen);
-	}
+	else
+		torture_no_memory(obj, id, gen);
 
 	return var;
 }
@@ -428,24 +299,19 @@ static void torture_free_all(unsigned long id)
 
 static void *torture_get(void *obj, unsigned long id)
 {
-	void *var = klp_shadow_get(obj, id);
-
 	torture_count(LOOKUPS);
-	if (var)
-		torture_count(FINDS);
 
-	return var;
+	return klp_shadow_get(obj, id);
 }
 
-static void torture_must_exist(void *obj, unsigned long id, void *var, unsigned long gen)
+/* @var is NULL if the variable must not exist. */
+static void torture_expect(void *obj, unsigned long id, void *var, unsigned long gen)
 {
-	if (torture_get(obj, id) != var)
+	void *found = torture_get(obj, id);
+
+	if (var && found != var)
 		torture_mistake(LOST, obj, id, gen);
-}
-
-static void torture_must_not_exist(void *obj, unsigned long id, unsigned long gen)
-{
-	if (torture_get(obj, id))
+	else if (!var && found)
 		torture_mistake(STALE, obj, id, gen);
 }
 
@@ -462,26 +328,26 @@ static void torture_must_not_exist(void *obj, unsigned long id, unsigned long ge
 #define SEQ_STATE	3
 #define seq_gen(seq)	((seq) >> 2)
 
-struct torture_slot {
+static struct torture_slot {
+	void *obj;
+	unsigned long id;
+	void *var;	/* if present; written by the owner */
 	atomic_long_t seq;
-};
+} torture_slots[MAX_IDS][MAX_KEYS];
 
-static struct torture_slot *torture_slots;	/* [ids][keys] */
-static atomic_t *torture_purges;		/* [ids]: purgers of the id at work */
-static struct torture_var **torture_residents;	/* [keys] */
-static char *torture_parents;			/* [keys][PARENT_SIZE], addresses only */
-
-#define PARENT_SIZE	64
+static atomic_t torture_purges[MAX_IDS];	/* purgers of the id at work */
+static struct torture_var *torture_residents[MAX_KEYS];
+static char torture_parents[MAX_KEYS][64];	/* addresses only */
 
 /* One of the parents is NULL, as in most livepatches in the field. */
 static void *torture_obj(unsigned int key)
 {
-	return key ? torture_parents + key * PARENT_SIZE : NULL;
+	return key ? torture_parents[key] : NULL;
 }
 
-static struct torture_slot *torture_slot(unsigned int key, unsigned int i)
+static struct torture_slot *torture_random_slot(struct torture_random_state *rnd)
 {
-	return &torture_slots[i * keys + key];
+	return &torture_slots[torture_random(rnd) % ids][torture_random(rnd) % keys];
 }
 
 /* Own a slot whose sequence number was read as @seq; false if it has changed. */
@@ -490,53 +356,40 @@ static bool torture_seize(struct torture_slot *slot, unsigned long seq)
 	return !(seq & SEQ_BUSY) && atomic_long_cmpxchg(&slot->seq, seq, seq + 1) == seq;
 }
 
-static void torture_slot_add(unsigned int key, unsigned int i, unsigned long seq, gfp_t gfp,
-			     struct rnd_state *rnd)
+static void torture_slot_add(struct torture_slot *slot, unsigned long seq, gfp_t gfp,
+			     struct torture_random_state *rnd)
 {
-	struct torture_slot *slot = torture_slot(key, i);
-	unsigned long id = ID_SLOT + i, gen = seq_gen(seq);
 	/* After seizing the slot. Pairs with smp_mb__after_atomic() in torture_purge(). */
-	bool purged = atomic_read(&torture_purges[i]);
-	void *obj = torture_obj(key);
+	bool purged = atomic_read(&torture_purges[slot->id - ID_SLOT]);
+	unsigned long gen = seq_gen(seq);
 	void *var;
 
-	torture_must_not_exist(obj, id, gen);
-	var = torture_add(obj, id, gen, gfp, rnd);
-	if (!var) {
-		torture_must_not_exist(obj, id, gen);
-	} else if (!purged) {
-		torture_must_exist(obj, id, var, gen);
-	} else {
+	torture_expect(slot->obj, slot->id, NULL, gen);
+	var = torture_add(slot->obj, slot->id, gen, gfp, rnd);
+	if (var && purged) {
 		/* A purger may have removed it already. */
-		torture_free(obj, id);
-		torture_must_not_exist(obj, id, gen);
+		torture_free(slot->obj, slot->id);
 		var = NULL;
 	}
+	torture_expect(slot->obj, slot->id, var, gen);
+	slot->var = var;
 	atomic_long_set_release(&slot->seq, seq + (var ? SEQ_PRESENT : SEQ_STATE + 1));
 }
 
-static void torture_slot_remove(unsigned int key, unsigned int i, unsigned long seq)
+static void torture_write(gfp_t gfp, struct torture_random_state *rnd)
 {
-	unsigned long id = ID_SLOT + i;
-	void *obj = torture_obj(key);
-
-	torture_free(obj, id);
-	torture_must_not_exist(obj, id, seq_gen(seq));
-	atomic_long_set_release(&torture_slot(key, i)->seq, seq + SEQ_PRESENT);
-}
-
-static void torture_write(gfp_t gfp, struct rnd_state *rnd)
-{
-	unsigned int key = torture_random(rnd, keys), i = torture_random(rnd, ids);
-	struct torture_slot *slot = torture_slot(key, i);
+	struct torture_slot *slot = torture_random_slot(rnd);
 	unsigned long seq = atomic_long_read(&slot->seq);
 
 	if (!torture_seize(slot, seq))
 		return;
-	if (seq & SEQ_PRESENT)
-		torture_slot_remove(key, i, seq);
-	else
-		torture_slot_add(key, i, seq, gfp, rnd);
+	if (!(seq & SEQ_PRESENT)) {
+		torture_slot_add(slot, seq, gfp, rnd);
+		return;
+	}
+	torture_free(slot->obj, slot->id);
+	torture_expect(slot->obj, slot->id, NULL, seq_gen(seq));
+	atomic_long_set_release(&slot->seq, seq + SEQ_PRESENT);
 }
 
 /*
@@ -544,18 +397,18 @@ static void torture_write(gfp_t gfp, struct rnd_state *rnd)
  * been incremented see that, and do not expect the variable to remain. Threads that
  * began earlier are waited for.
  */
-static void torture_purge(unsigned int i, unsigned long *mine)
+static void torture_purge(unsigned int i)
 {
+	DECLARE_BITMAP(mine, MAX_KEYS) = { 0 };
 	struct torture_slot *slot;
-	unsigned long seq, id = ID_SLOT + i;
+	unsigned long seq;
 	unsigned int key;
 
-	bitmap_zero(mine, keys);
 	atomic_inc(&torture_purges[i]);
 	/* Pairs with atomic_long_cmpxchg() in torture_seize(), before torture_slot_add(). */
 	smp_mb__after_atomic();
 	for (key = 0; key < keys; key++) {
-		slot = torture_slot(key, i);
+		slot = &torture_slots[i][key];
 		while ((atomic_long_read(&slot->seq) & SEQ_STATE) == SEQ_BUSY)
 			usleep_range(20, 100);
 		seq = atomic_long_read(&slot->seq);
@@ -564,160 +417,84 @@ static void torture_purge(unsigned int i, unsigned long *mine)
 			__set_bit(key, mine);
 	}
 
-	torture_free_all(id);
+	torture_free_all(ID_SLOT + i);
 
 	for_each_set_bit(key, mine, keys) {
-		slot = torture_slot(key, i);
+		slot = &torture_slots[i][key];
 		seq = atomic_long_read(&slot->seq);
-		torture_must_not_exist(torture_obj(key), id, seq_gen(seq));
+		torture_expect(slot->obj, slot->id, NULL, seq_gen(seq));
 		atomic_long_set_release(&slot->seq, seq + 1);
 	}
 	smp_mb__before_atomic(); /* The removals are visible before the decrement. */
 	atomic_dec(&torture_purges[i]);
 }
 
-/* === The wanderer, a variable that is moved round a ring of parents === */
+/* === Variables that are moved === */
 
-#define PLACES	8
+#define PLACES		8
 
-static char torture_places[PLACES];		/* its parents, addresses only */
-static struct torture_var *torture_wanderer;
-static unsigned long torture_moved;		/* number of moves; written by the mover */
+struct torture_traveller {
+	unsigned long id;
+	unsigned int places;
+	char parents[PLACES];		/* addresses only */
+	struct torture_var *var;
+	unsigned long moves;		/* written by the mover */
+};
 
-static void *torture_place(unsigned long moved)
+static struct torture_traveller torture_wanderer = { .id = ID_WANDERER, .places = PLACES };
+static struct torture_traveller torture_commuter = { .id = ID_COMMUTER, .places = 2 };
+
+static void *torture_place(struct torture_traveller *t, unsigned long moves)
 {
-	return &torture_places[moved % PLACES];
+	return &t->parents[moves % t->places];
 }
 
 /* The variable is found on the parent of the last move, or of the next one. (G13) */
-static void torture_read_wanderer(void)
+static void torture_read_traveller(struct torture_traveller *t)
 {
 	/* Pairs with smp_store_release() in torture_move(). */
-	unsigned long moved = smp_load_acquire(&torture_moved);
-	struct torture_var *var = torture_get(torture_place(moved), ID_WANDERER);
+	unsigned long moves = smp_load_acquire(&t->moves);
+	struct torture_var *var = torture_get(torture_place(t, moves), t->id);
 
 	if (!var) {
 		smp_rmb(); /* Pairs with smp_wmb() in klp_shadow_move(). */
-		var = torture_get(torture_place(moved + 1), ID_WANDERER);
+		var = torture_get(torture_place(t, moves + 1), t->id);
 	}
-	smp_rmb(); /* torture_moved is read after the lookups. */
-	if (var ? var != torture_wanderer : READ_ONCE(torture_moved) == moved)
-		torture_mistake(LOST, torture_place(moved), ID_WANDERER, moved);
+	smp_rmb(); /* The number of moves is read after the lookups. */
+	if (var ? var != t->var : READ_ONCE(t->moves) == moves)
+		torture_mistake(LOST, torture_place(t, moves), t->id, moves);
 }
 
-/* Returns false after a mistake: the variable can no longer be moved. */
-static bool torture_move(gfp_t gfp)
+static void torture_move(struct torture_traveller *t, struct torture_random_state *rnd)
 {
-	void *from = torture_place(torture_moved), *to = torture_place(torture_moved + 1);
-	int err = klp_shadow_move(from, to, ID_WANDERER, gfp);
+	void *from = torture_place(t, t->moves), *to = torture_place(t, t->moves + 1);
+	int err;
 
-	if (err == -ENOMEM && may_fail) {
-		torture_count(NO_MEMORIES);
-		return true;
-	}
+	do {
+		cond_resched();
+		err = klp_shadow_move(from, to, t->id, torture_any_gfp(rnd));
+		if (err == -ENOMEM)
+			torture_no_memory(from, t->id, t->moves);
+	} while (err == -ENOMEM && may_fail);
 	if (err) {
-		torture_mistake(err == -ENOMEM ? NO_MEMORY : LOST, from, ID_WANDERER,
-				torture_moved);
-		return false;
-	}
-	torture_must_not_exist(from, ID_WANDERER, torture_moved);
-	torture_must_exist(to, ID_WANDERER, torture_wanderer, torture_moved);
-	torture_count(MOVES);
-	/* After the move. Pairs with smp_load_acquire() in torture_read_wanderer(). */
-	smp_store_release(&torture_moved, torture_moved + 1);
-
-	return true;
-}
-
-/* === The commuter, a variable that is moved to another parent and back === */
-
-#define COMMUTER_TRIES	10000
-
-static char torture_ends[2];			/* its parents, addresses only */
-static struct torture_var *torture_commuter;
-static unsigned int torture_end;		/* index of its parent; used by the mover only */
-
-/*
- * A reader may miss the variable on both parents, because it is moved back in between.
- * The reader repeats the lookups until one of them finds it. (G13)
- */
-static void torture_read_commuter(void)
-{
-	struct torture_var *var;
-	unsigned int tries;
-
-	for (tries = 0; tries < COMMUTER_TRIES; tries++) {
-		var = torture_get(&torture_ends[tries % 2], ID_COMMUTER);
-		if (var == torture_commuter)
-			return;
-		if (var)
-			break;
-		smp_rmb(); /* Pairs with smp_wmb() in klp_shadow_move(). */
-		if (tries)
-			torture_count(RETRIES);
-	}
-	torture_mistake(LOST, &torture_ends[0], ID_COMMUTER, tries);
-}
-
-/* Returns false after a mistake: the variable can no longer be moved. */
-static bool torture_commute(gfp_t gfp)
-{
-	void *from = &torture_ends[torture_end], *to = &torture_ends[!torture_end];
-	int err = klp_shadow_move(from, to, ID_COMMUTER, gfp);
-
-	if (err == -ENOMEM && may_fail) {
-		torture_count(NO_MEMORIES);
-		return true;
-	}
-	if (err) {
-		torture_mistake(err == -ENOMEM ? NO_MEMORY : LOST, from, ID_COMMUTER,
-				torture_end);
-		return false;
-	}
-	torture_must_not_exist(from, ID_COMMUTER, torture_end);
-	torture_must_exist(to, ID_COMMUTER, torture_commuter, torture_end);
-	torture_count(MOVES);
-	torture_end = !torture_end;
-
-	return true;
-}
-
-/* === Readers === */
-
-/* Called under RCU: the data that was found must not change. */
-static void torture_use(struct torture_var *var, void *obj, unsigned long id,
-			struct rnd_state *rnd)
-{
-	unsigned long gen = var->gen;
-
-	if (!torture_whole(var, obj, id)) {
-		torture_mistake(BROKEN, obj, id, gen);
+		torture_mistake(LOST, from, t->id, t->moves);
 		return;
 	}
-	torture_delay(rnd, 64);
-	if (READ_ONCE(var->gen) != gen || !torture_whole(var, obj, id))
-		torture_mistake(CHANGED, obj, id, gen);
+	torture_expect(from, t->id, NULL, t->moves);
+	torture_expect(to, t->id, t->var, t->moves);
+	torture_count(MOVES);
+	/* After the move. Pairs with smp_load_acquire() in torture_read_traveller(). */
+	smp_store_release(&t->moves, t->moves + 1);
 }
 
-static void torture_read_resident(struct rnd_state *rnd)
-{
-	unsigned int key = torture_random(rnd, keys);
-	void *obj = torture_obj(key);
-	struct torture_var *var = torture_get(obj, ID_RESIDENT);
+/* === Lookups === */
 
-	if (!var || var != torture_residents[key])
-		torture_mistake(LOST, obj, ID_RESIDENT, 0);
-	else if (!torture_whole(var, obj, ID_RESIDENT))
-		torture_mistake(BROKEN, obj, ID_RESIDENT, 0);
-}
-
-static void torture_read_slot(struct rnd_state *rnd)
+static void torture_read_slot(struct torture_random_state *rnd)
 {
-	unsigned int key = torture_random(rnd, keys), i = torture_random(rnd, ids);
-	struct torture_slot *slot = torture_slot(key, i);
-	unsigned long before, after, id = ID_SLOT + i;
-	void *obj = torture_obj(key);
+	struct torture_slot *slot = torture_random_slot(rnd);
+	unsigned long before, after, id = slot->id;
 	struct torture_var *var;
+	void *obj = slot->obj;
 
 	rcu_read_lock();
 	before = atomic_long_read_acquire(&slot->seq);
@@ -730,25 +507,33 @@ static void torture_read_slot(struct rnd_state *rnd)
 	if (before == after && (before & SEQ_STATE) == SEQ_PRESENT && !var)
 		torture_mistake(LOST, obj, id, seq_gen(before));
 	if (var) {
-		/* A generation that existed between the two reads. */
-		if (var->gen < seq_gen(before) || var->gen > seq_gen(after))
-			torture_mistake(BROKEN, obj, id, seq_gen(before));
-		torture_use(var, obj, id, rnd);
+		unsigned long gen = var->gen;
+
+		if (gen < seq_gen(before) || gen > seq_gen(after))
+			torture_mistake("a variable has another generation", obj, id, gen);
+		torture_must_be_whole(var, obj, id);
+		torture_delay(rnd, 64);
+		if (READ_ONCE(var->gen) != gen || !torture_whole(var, obj, id))
+			torture_mistake("a variable changed under RCU", obj, id, gen);
 	}
 	rcu_read_unlock();
 }
 
-static void torture_read(struct rnd_state *rnd)
+static void torture_read(struct torture_random_state *rnd)
 {
-	switch (torture_random(rnd, 8)) {
+	unsigned int key;
+
+	switch (torture_random(rnd) % 8) {
 	case 0:
-		torture_read_resident(rnd);
+		key = torture_random(rnd) % keys;
+		torture_expect(torture_obj(key), ID_RESIDENT, torture_residents[key], 0);
+		torture_must_be_whole(torture_residents[key], torture_obj(key), ID_RESIDENT);
 		break;
 	case 1:
-		torture_read_wanderer();
+		torture_read_traveller(&torture_wanderer);
 		break;
 	case 2:
-		torture_read_commuter();
+		torture_read_traveller(&torture_commuter);
 		break;
 	default:
 		torture_read_slot(rnd);
@@ -757,182 +542,136 @@ static void torture_read(struct rnd_state *rnd)
 
 /* === Threads === */
 
-/**
- * struct torture_thread - a thread and its data
- * @task:	the thread
- * @work:	main function; returns after torture_stop is set
- * @index:	index among all threads
- * @nr:		index among the threads with the same @work
- * @rounds:	number of completed rounds of work
- * @rnd:	random numbers
- * @irq_rnd:	callers: random numbers for their interrupts
- * @irq:	callers: interrupt on the same CPU
- * @tasklet:	callers: soft interrupt
- * @soft:	callers: make the calls in a soft interrupt
- * @mine:	purgers: bitmap of the slots that the thread owns
- */
 struct torture_thread {
+	void (*round)(struct torture_thread *self);
+	unsigned int nr;		/* index among the threads with the same @round */
+	unsigned int pause;		/* between rounds, in microseconds */
+	unsigned long rounds;		/* number of completed rounds */
+	struct torture_random_state rnd;
+	struct irq_work irq;		/* callers: interrupt on the same CPU */
+	struct tasklet_struct tasklet;	/* callers: soft interrupt */
+	struct torture_var *raced[RACE_KEYS];	/* racers: variables that were returned */
 	struct task_struct *task;
-	void (*work)(struct torture_thread *self);
-	unsigned int index;
-	unsigned int nr;
-	unsigned long rounds;
-	struct rnd_state rnd;
-	struct rnd_state irq_rnd;
-	struct irq_work irq;
-	struct tasklet_struct tasklet;
-	bool soft;
-	unsigned long *mine;
 };
 
 static struct torture_thread *torture_threads;
 static unsigned int torture_thread_count;
 static struct task_struct *torture_main_task;
-/*
- * A kthread that is stopped before it has run never runs, and racers would wait for
- * it forever. So nothing is stopped before all threads have begun.
- */
-static DECLARE_COMPLETION(torture_thread_begun);
-static DECLARE_COMPLETION(torture_all_begun);
-static bool torture_stop;
 
 static void torture_reader(struct torture_thread *self)
 {
-	/* Readers and writers never sleep: leave time for other threads and user space. */
-	set_user_nice(current, MAX_NICE);
-	while (!READ_ONCE(torture_stop)) {
-		torture_read(&self->rnd);
-		self->rounds++;
-		cond_resched();
-	}
+	torture_read(&self->rnd);
 }
 
 /* All calls except klp_shadow_move(), with ids of this thread only, in any context. */
-static void torture_private(struct torture_thread *self, struct rnd_state *rnd)
+static void torture_private(struct torture_thread *self)
 {
-	unsigned long id = ID_PRIVATE + self->index * PRIVATE_IDS +
-			   torture_random(rnd, PRIVATE_IDS);
-	unsigned long gen = torture_random(rnd, 1000);
-	unsigned int key, n = 1 + torture_random(rnd, min(keys, 4U));
+	unsigned long id = ID_PRIVATE + (self - torture_threads) * PRIVATE_IDS +
+			   torture_random(&self->rnd) % PRIVATE_IDS;
+	unsigned long gen = torture_random(&self->rnd) % 1000;
+	unsigned int key, n = 1 + torture_random(&self->rnd) % min(keys, 4U);
 	void *var;
 
 	for (key = 0; key < n; key++) {
 		void *obj = torture_obj(key);
 
-		torture_must_not_exist(obj, id, gen);
-		var = torture_add(obj, id, gen, GFP_ATOMIC, rnd);
+		torture_expect(obj, id, NULL, gen);
+		var = torture_add(obj, id, gen, GFP_ATOMIC, &self->rnd);
 		if (!var)
 			continue;
-		torture_must_exist(obj, id, var, gen);
+		torture_expect(obj, id, var, gen);
 		if (klp_shadow_get_or_alloc(obj, id, 0, GFP_ATOMIC, NULL, NULL) != var)
-			torture_mistake(DIFFERENT, obj, id, gen);
+			torture_mistake("a variable is added to an existing one", obj, id, gen);
 	}
 	torture_free(torture_obj(0), id);
-	torture_must_not_exist(torture_obj(0), id, gen);
+	torture_expect(torture_obj(0), id, NULL, gen);
 	torture_free_all(id);
 	for (key = 0; key < n; key++)
-		torture_must_not_exist(torture_obj(key), id, gen);
+		torture_expect(torture_obj(key), id, NULL, gen);
 }
 
 static void torture_writer(struct torture_thread *self)
 {
-	set_user_nice(current, MAX_NICE);
-	while (!READ_ONCE(torture_stop)) {
-		torture_write(torture_random(&self->rnd, 2) ? torture_gfp() : GFP_ATOMIC,
-			      &self->rnd);
-		if (!torture_random(&self->rnd, 64))
-			torture_private(self, &self->rnd);
-		torture_delay(&self->rnd, 4);
-		self->rounds++;
-		cond_resched();
-	}
+	torture_write(torture_any_gfp(&self->rnd), &self->rnd);
+	if (!(torture_random(&self->rnd) % 64))
+		torture_private(self);
+	torture_delay(&self->rnd, 4);
 }
 
 static void torture_purger(struct torture_thread *self)
 {
-	while (!READ_ONCE(torture_stop)) {
-		torture_purge(torture_random(&self->rnd, ids), self->mine);
-		self->rounds++;
-		fsleep(free_all_ms * 1000UL);
-	}
+	torture_purge(torture_random(&self->rnd) % ids);
 }
 
 /* --- Racers --- */
 
 static atomic_t race_arrived;
 static atomic_t race_ctors[RACE_KEYS];
-static struct torture_var **race_vars;	/* [racers][RACE_KEYS] */
 static char race_objs[RACE_KEYS];
-static bool race_over;
 
-/* A barrier: wait until all racers have called this @nth times. */
-static void torture_meet(unsigned int *nth)
+/* A barrier: wait until racers have called this @all times. False if the test ends. */
+static bool torture_meet(int all)
 {
-	int all = ++*nth * racers;
-
 	/* Fully ordered: accesses before the barrier are visible to all racers after it. */
-	if (atomic_inc_return(&race_arrived) == all)
-		return;
+	int arrived = atomic_inc_return(&race_arrived);
+
 	/* Compare the difference, because the counter may wrap. */
-	while (atomic_read_acquire(&race_arrived) - all < 0)
+	while (arrived - all < 0) {
+		if (torture_must_stop())
+			return false;
 		cond_resched();
+		arrived = atomic_read_acquire(&race_arrived);
+	}
+
+	return true;
 }
 
 /* Called between two barriers, so no other thread adds or removes the pairs. */
-static void torture_judge_race(unsigned long gen)
+static void torture_judge_race(struct torture_thread *first)
 {
+	unsigned long gen = first->rounds;
 	unsigned int key, i;
 
 	for (key = 0; key < RACE_KEYS; key++) {
 		void *obj = &race_objs[key];
 		struct torture_var *var = torture_get(obj, ID_RACE);
-		int ctors = atomic_xchg(&race_ctors[key], 0);
 
 		for (i = 0; i < racers; i++) {
-			struct torture_var *got = race_vars[i * RACE_KEYS + key];
+			void *got = first[i].raced[key];
 
 			if (got ? got != var : !may_fail)
-				torture_mistake(DIFFERENT, obj, ID_RACE, gen);
+				torture_mistake("racers got different variables", obj, ID_RACE,
+						gen);
 		}
-		if (ctors != !!var)
-			torture_mistake(SECOND, obj, ID_RACE, gen);
-		if (var && !torture_whole(var, obj, ID_RACE))
-			torture_mistake(BROKEN, obj, ID_RACE, gen);
+		if (atomic_xchg(&race_ctors[key], 0) != !!var)
+			torture_mistake("a pair was constructed more than once", obj, ID_RACE, gen);
+		if (var)
+			torture_must_be_whole(var, obj, ID_RACE);
 		if (gen % 2)
 			torture_free(obj, ID_RACE);
 	}
 	if (!(gen % 2))
 		torture_free_all(ID_RACE);
 	for (key = 0; key < RACE_KEYS; key++)
-		torture_must_not_exist(&race_objs[key], ID_RACE, gen);
+		torture_expect(&race_objs[key], ID_RACE, NULL, gen);
 	torture_count(RACES);
 }
 
 static void torture_racer(struct torture_thread *self)
 {
-	unsigned int key, nth = 0;
-	struct torture_birth birth = { .id = ID_RACE, .rnd = &self->rnd };
+	struct torture_birth birth = { .id = ID_RACE, .gen = self->rounds, .rnd = &self->rnd };
+	unsigned int key, met = 2 * self->rounds;
 
-	for (;;) {
-		schedule_timeout_interruptible(1);
-		torture_meet(&nth);
-		if (race_over)
-			return;
-		for (key = 0; key < RACE_KEYS; key++) {
-			birth.ctors = &race_ctors[key];
-			race_vars[self->nr * RACE_KEYS + key] =
-				klp_shadow_get_or_alloc(&race_objs[key], ID_RACE,
-							torture_size(birth.gen), torture_gfp(),
-							torture_ctor, &birth);
-		}
-		torture_meet(&nth);
-		if (self->nr == 0) {
-			torture_judge_race(birth.gen);
-			race_over = READ_ONCE(torture_stop);
-		}
-		birth.gen++;
-		self->rounds++;
+	if (!torture_meet((met + 1) * racers))
+		return;
+	for (key = 0; key < RACE_KEYS; key++) {
+		birth.ctors = &race_ctors[key];
+		self->raced[key] = klp_shadow_get_or_alloc(&race_objs[key], ID_RACE,
+							   torture_size(birth.gen), torture_gfp(),
+							   torture_ctor, &birth);
 	}
+	if (torture_meet((met + 2) * racers) && self->nr == 0)
+		torture_judge_race(self);
 }
 
 /* --- Filler --- */
@@ -952,112 +691,98 @@ static void torture_fill_dtor(void *obj, void *shadow_data)
 
 static void torture_must_be_filled(unsigned long i)
 {
-	struct torture_var *var = torture_get(torture_fill_obj(i), ID_FILL);
+	void *obj = torture_fill_obj(i);
+	struct torture_var *var = torture_get(obj, ID_FILL);
 
-	if (!var)
-		torture_mistake(LOST, torture_fill_obj(i), ID_FILL, i);
-	else if (var->gen != i || !torture_whole(var, torture_fill_obj(i), ID_FILL))
-		torture_mistake(BROKEN, torture_fill_obj(i), ID_FILL, i);
-}
-
-static void torture_drain(struct torture_thread *self, unsigned long n, bool gaps)
-{
-	unsigned long i;
-
-	for (i = 0; i < n; i++) {
-		klp_shadow_free(torture_fill_obj(i), ID_FILL, torture_fill_dtor);
-		torture_count(FREES);
-		torture_must_not_exist(torture_fill_obj(torture_random(&self->rnd, i + 1)),
-				       ID_FILL, i);
-		if (!gaps && i + 1 < n)
-			torture_must_be_filled(i + 1 + torture_random(&self->rnd, n - i - 1));
-		cond_resched();
-	}
+	if (!var || var->gen != i)
+		torture_mistake(LOST, obj, ID_FILL, i);
+	else
+		torture_must_be_whole(var, obj, ID_FILL);
 }
 
 static void torture_filler(struct torture_thread *self)
 {
-	while (!READ_ONCE(torture_stop)) {
-		unsigned long n, added = 0;
-		unsigned int failed = 0;
+	struct torture_random_state *rnd = &self->rnd;
+	unsigned long i, n, added = 0;
+	unsigned int failed = 0;
 
-		fill_destroyed = 0;
-		for (n = 0; added < fill && failed < 100 && !READ_ONCE(torture_stop); n++) {
-			if (torture_add(torture_fill_obj(n), ID_FILL, n, torture_gfp(),
-					&self->rnd)) {
-				added++;
-				failed = 0;
-			} else {
-				failed++;
-			}
-			if (added == n + 1)
-				torture_must_be_filled(torture_random(&self->rnd, n + 1));
-			cond_resched();
-		}
-		if (self->rounds++ % 2) {
-			torture_drain(self, n, added < n);
+	fill_destroyed = 0;
+	for (n = 0; added < fill && failed < 100 && !torture_must_stop(); n++) {
+		if (torture_add(torture_fill_obj(n), ID_FILL, n, torture_gfp(), rnd)) {
+			added++;
+			failed = 0;
 		} else {
-			klp_shadow_free_all(ID_FILL, torture_fill_dtor);
-			torture_count(FREE_ALLS);
-			torture_must_not_exist(torture_fill_obj(n / 2), ID_FILL, n / 2);
+			failed++;
 		}
-		if (fill_destroyed != added)
-			torture_mistake(MISCOUNT, torture_fill_obj(n), ID_FILL, added);
-		torture_count(FILLS);
-		/* Give the table time to shrink. */
-		fsleep(200000);
+		if (added == n + 1)
+			torture_must_be_filled(torture_random(rnd) % (n + 1));
+		cond_resched();
 	}
+	/* One by one, or the rest at once. */
+	for (i = 0; i < n && self->rounds % 2; i++) {
+		klp_shadow_free(torture_fill_obj(i), ID_FILL, torture_fill_dtor);
+		torture_count(FREES);
+		torture_expect(torture_fill_obj(torture_random(rnd) % (i + 1)), ID_FILL, NULL, i);
+		if (added == n && i + 1 < n)
+			torture_must_be_filled(i + 1 + torture_random(rnd) % (n - i - 1));
+		cond_resched();
+	}
+	klp_shadow_free_all(ID_FILL, torture_fill_dtor);
+	torture_count(FREE_ALLS);
+	torture_expect(torture_fill_obj(n / 2), ID_FILL, NULL, n / 2);
+	if (fill_destroyed != added)
+		torture_mistake("free_all removed more or less than there was",
+				torture_fill_obj(n), ID_FILL, added);
+	torture_count(FILLS);
 }
 
 /* --- Mover --- */
 
 static void torture_mover(struct torture_thread *self)
 {
-	set_user_nice(current, MAX_NICE);
+	unsigned int i;
+
 	/* Both variables end on the parents they were added to, which their data names. */
-	while (!READ_ONCE(torture_stop) || torture_moved % PLACES || torture_end) {
-		if (!torture_move(torture_random(&self->rnd, 2) ? torture_gfp() : GFP_ATOMIC) ||
-		    !torture_commute(torture_random(&self->rnd, 2) ? torture_gfp() : GFP_ATOMIC))
-			return;
-		self->rounds++;
+	for (i = 0; i < PLACES; i++) {
+		torture_move(&torture_wanderer, &self->rnd);
+		torture_move(&torture_commuter, &self->rnd);
 		torture_delay(&self->rnd, 4);
-		cond_resched();
 	}
 }
 
 /* --- Callers --- */
 
-static void torture_interrupt(struct torture_thread *self, bool lookups_only)
+static void torture_interrupt(struct torture_thread *self)
 {
+	/* klp_shadow_lock is a sleeping lock on PREEMPT_RT. */
+	bool lookups_only = IS_ENABLED(CONFIG_PREEMPT_RT) && irqs_disabled();
 	unsigned int i;
 
 	for (i = 0; i < 8; i++) {
-		torture_read(&self->irq_rnd);
+		torture_read(&self->rnd);
 		if (!lookups_only)
-			torture_write(GFP_ATOMIC, &self->irq_rnd);
+			torture_write(GFP_ATOMIC, &self->rnd);
 	}
 	if (!lookups_only)
-		torture_private(self, &self->irq_rnd);
+		torture_private(self);
 }
 
 static void torture_soft_irq(struct tasklet_struct *tasklet)
 {
-	struct torture_thread *self = container_of(tasklet, struct torture_thread, tasklet);
-
-	torture_interrupt(self, false);
+	torture_interrupt(container_of(tasklet, struct torture_thread, tasklet));
 	torture_count(SOFT_IRQS);
 }
 
-static void torture_hard_irq(void *data)
+static void torture_soft_caller(struct torture_thread *self)
 {
-	struct torture_thread *self = data;
+	local_bh_disable();
+	tasklet_schedule(&self->tasklet);
+	local_bh_enable(); /* Runs the tasklet. */
+}
 
-	if (self->soft) {
-		tasklet_schedule(&self->tasklet);
-		return;
-	}
-	/* klp_shadow_lock is a sleeping lock on PREEMPT_RT. */
-	torture_interrupt(self, IS_ENABLED(CONFIG_PREEMPT_RT));
+static void torture_hard_irq(void *self)
+{
+	torture_interrupt(self);
 	if (in_hardirq())
 		torture_count(HARD_IRQS);
 }
@@ -1067,302 +792,196 @@ static void torture_own_irq(struct irq_work *work)
 	torture_hard_irq(container_of(work, struct torture_thread, irq));
 }
 
-static void torture_caller(struct torture_thread *self)
+static void torture_hard_caller(struct torture_thread *self)
 {
-	unsigned int cpu;
-	int after;
+	int after = torture_random(&self->rnd) % nr_cpu_ids;
+	unsigned int cpu = cpumask_next(after - 1, cpu_online_mask);
 
-	while (!READ_ONCE(torture_stop)) {
-		after = torture_random(&self->rnd, nr_cpu_ids);
-		/* If the CPU goes offline now, the cross call fails, which is harmless. */
-		cpu = cpumask_next(after - 1, cpu_online_mask);
-		/*
-		 * An idle CPU may handle the cross call in its idle loop, where PREEMPT_RT
-		 * warns if a soft interrupt is raised.
-		 */
-		if (self->soft || cpu >= nr_cpu_ids || cpu == raw_smp_processor_id())
-			irq_work_queue(&self->irq);
-		else
-			smp_call_function_single(cpu, torture_hard_irq, self, true);
-		irq_work_sync(&self->irq);
-		self->rounds++;
-		usleep_range(100, 1000);
-	}
-	tasklet_kill(&self->tasklet);
+	/* If the CPU goes offline now, the cross call fails, which is harmless. */
+	if (cpu >= nr_cpu_ids || cpu == raw_smp_processor_id())
+		irq_work_queue(&self->irq);
+	else
+		smp_call_function_single(cpu, torture_hard_irq, self, true);
+	irq_work_sync(&self->irq);
 }
 
-/* --- Starting and stopping threads --- */
+/* === Start and end === */
 
-static int torture_thread(void *data)
+static int torture_thread(void *arg)
 {
-	struct torture_thread *self = data;
+	struct torture_thread *self = arg;
 
-	complete(&torture_thread_begun);
-	self->work(self);
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(HZ / 10);
+	/* Threads that never sleep leave time for other threads and user space. */
+	if (!self->pause)
+		set_user_nice(current, MAX_NICE);
+	while (!torture_must_stop()) {
+		self->round(self);
+		self->rounds++;
+		if (self->pause)
+			fsleep(self->pause);
+		cond_resched();
+	}
+	torture_kthread_stopping("torture_thread");
 
 	return 0;
 }
 
-static int torture_create(void (*work)(struct torture_thread *self), const char *name,
-			  unsigned int n)
+static int torture_create(void (*round)(struct torture_thread *self), unsigned int n,
+			  unsigned int pause)
 {
 	unsigned int nr;
+	int err = 0;
 
-	for (nr = 0; nr < n; nr++) {
-		struct torture_thread *self = &torture_threads[torture_thread_count];
-		struct task_struct *task;
+	for (nr = 0; nr < n && !err; nr++) {
+		struct torture_thread *self = &torture_threads[torture_thread_count++];
 
-		self->index = torture_thread_count;
+		self->round = round;
 		self->nr = nr;
-		self->work = work;
-		self->soft = nr >= hard_callers;
-		prandom_seed_state(&self->rnd, seed + 2 * self->index);
-		prandom_seed_state(&self->irq_rnd, seed + 2 * self->index + 1);
+		self->pause = pause;
 		self->irq = IRQ_WORK_INIT_HARD(torture_own_irq);
 		tasklet_setup(&self->tasklet, torture_soft_irq);
-		self->mine = bitmap_zalloc(keys, GFP_KERNEL);
-		if (!self->mine)
-			return -ENOMEM;
-		task = kthread_create(torture_thread, self, "torture_%s%u", name, nr);
-		if (IS_ERR(task)) {
-			bitmap_free(self->mine);
-			return PTR_ERR(task);
-		}
-		self->task = task;
-		torture_thread_count++;
+		err = torture_create_kthread(torture_thread, self, self->task);
 	}
-
-	return 0;
-}
-
-static int torture_create_all(void)
-{
-	unsigned int n = readers + writers + racers + PURGERS + 2 + hard_callers + soft_callers;
-	int err;
-
-	torture_threads = kvcalloc(n, sizeof(*torture_threads), GFP_KERNEL);
-	if (!torture_threads)
-		return -ENOMEM;
-	err = torture_create(torture_reader, "reader", readers);
-	err = err ?: torture_create(torture_writer, "writer", writers);
-	err = err ?: torture_create(torture_racer, "racer", racers);
-	err = err ?: torture_create(torture_purger, "purger", free_all_ms ? PURGERS : 0);
-	err = err ?: torture_create(torture_filler, "filler", !!fill);
-	err = err ?: torture_create(torture_mover, "mover", !!movers);
-	err = err ?: torture_create(torture_caller, "caller", hard_callers + soft_callers);
 
 	return err;
 }
 
-static void torture_stop_all(void)
+/* Add the variables that exist until the end. */
+static int torture_begin(void)
 {
-	unsigned int i;
+	DEFINE_TORTURE_RANDOM(rnd);
+	unsigned int key, i;
 
-	WRITE_ONCE(torture_stop, true);
-	for (i = 0; i < torture_thread_count; i++) {
-		kthread_stop(torture_threads[i].task);
-		bitmap_free(torture_threads[i].mine);
-	}
-}
-
-/* === Main thread and module === */
-
-static void torture_print_counts(unsigned long seconds)
-{
-	char line[400];
-	int stat, n = 0;
-
-	for (stat = 0; stat < STATS; stat++)
-		n += scnprintf(line + n, sizeof(line) - n, ", %s %lu", torture_stats[stat],
-			       torture_counted(stat));
-	pr_info("%lu s%s\n", seconds, line);
-}
-
-static int torture_add_residents(void)
-{
-	struct rnd_state rnd;
-	unsigned int key;
-
-	prandom_seed_state(&rnd, seed);
 	for (key = 0; key < keys; key++) {
+		for (i = 0; i < ids; i++) {
+			torture_slots[i][key].obj = torture_obj(key);
+			torture_slots[i][key].id = ID_SLOT + i;
+		}
 		torture_residents[key] = torture_add(torture_obj(key), ID_RESIDENT, 0, GFP_KERNEL,
 						     &rnd);
 		if (!torture_residents[key])
 			return -ENOMEM;
 	}
-	torture_wanderer = torture_add(torture_place(0), ID_WANDERER, 0, GFP_KERNEL, &rnd);
-	torture_commuter = torture_add(&torture_ends[0], ID_COMMUTER, 0, GFP_KERNEL, &rnd);
+	torture_wanderer.var = torture_add(torture_place(&torture_wanderer, 0), ID_WANDERER, 0,
+					   GFP_KERNEL, &rnd);
+	torture_commuter.var = torture_add(torture_place(&torture_commuter, 0), ID_COMMUTER, 0,
+					   GFP_KERNEL, &rnd);
 
-	return torture_wanderer && torture_commuter ? 0 : -ENOMEM;
+	return torture_wanderer.var && torture_commuter.var ? 0 : -ENOMEM;
 }
 
-/* After all threads have stopped, check each slot, and the number of variables left. */
+/* After all threads have stopped, check each slot, and remove all variables. */
 static void torture_settle(void)
 {
 	long left = keys + 2;
 	unsigned int key, i;
 
+	torture_free_all(ID_RACE); /* Of a race that was not judged. */
 	for (i = 0; i < ids; i++) {
 		for (key = 0; key < keys; key++) {
-			unsigned long seq = atomic_long_read(&torture_slot(key, i)->seq);
-			void *obj = torture_obj(key);
-			struct torture_var *var = torture_get(obj, ID_SLOT + i);
+			struct torture_slot *slot = &torture_slots[i][key];
+			unsigned long seq = atomic_long_read(&slot->seq);
 
-			if (var && !torture_whole(var, obj, ID_SLOT + i))
-				torture_mistake(BROKEN, obj, ID_SLOT + i, seq_gen(seq));
-			if ((seq & SEQ_STATE) == SEQ_PRESENT && !var)
-				torture_mistake(LOST, obj, ID_SLOT + i, seq_gen(seq));
-			if ((seq & SEQ_STATE) == 0 && var)
-				torture_mistake(STALE, obj, ID_SLOT + i, seq_gen(seq));
+			torture_expect(slot->obj, slot->id, seq & SEQ_PRESENT ? slot->var : NULL,
+				       seq_gen(seq));
 			left += !!(seq & SEQ_PRESENT);
 		}
 	}
-	if (atomic_long_read(&torture_constructed) - atomic_long_read(&torture_destroyed) != left)
-		torture_mistake(UNBALANCED, NULL, 0, left);
-}
+	if (torture_left() != left)
+		torture_mistake("there are more or fewer variables than there should be", NULL,
+				0UL, left);
 
-static void torture_remove_all(void)
-{
-	unsigned int key, i;
-
-	klp_shadow_free_all(ID_RESIDENT, torture_dtor);
-	klp_shadow_free_all(ID_WANDERER, torture_dtor);
-	klp_shadow_free_all(ID_COMMUTER, torture_dtor);
 	for (i = 0; i < ids; i++)
-		klp_shadow_free_all(ID_SLOT + i, torture_dtor);
-	for (key = 0; key < keys; key++) {
-		torture_must_not_exist(torture_obj(key), ID_RESIDENT, 0);
-		for (i = 0; i < ids; i++)
-			torture_must_not_exist(torture_obj(key), ID_SLOT + i, 0);
-	}
+		torture_free_all(ID_SLOT + i);
+	torture_free_all(ID_RESIDENT);
+	torture_free_all(ID_WANDERER);
+	torture_free_all(ID_COMMUTER);
+	if (torture_left())
+		torture_mistake("constructed and destroyed variables do not balance", NULL, 0UL,
+				torture_left());
 }
 
-static void torture_look_for_idle(void)
+static void torture_cleanup(unsigned int seconds)
 {
-	unsigned int i;
+	/* After a mistake the test is too short for all parts to have done something. */
+	bool found = atomic_read(&torture_mistakes);
+	unsigned long i;
 
+	if (torture_cleanup_begin())
+		return;
 	for (i = 0; i < torture_thread_count; i++) {
-		if (!torture_threads[i].rounds)
-			torture_mistake(IDLE, NULL, i, 0);
+		torture_stop_kthread(torture_thread, torture_threads[i].task);
+		tasklet_kill(&torture_threads[i].tasklet);
+		if (!found && !torture_threads[i].rounds)
+			torture_mistake("a thread has done nothing", NULL, i, 0L);
 	}
-	if ((hard_callers && !torture_counted(HARD_IRQS)) ||
-	    (soft_callers && !torture_counted(SOFT_IRQS)))
-		torture_mistake(IDLE, NULL, torture_thread_count, 0);
+	if (!found && ((racers && !torture_counted(RACES)) || !torture_counted(HARD_IRQS) ||
+		       !torture_counted(SOFT_IRQS)))
+		torture_mistake("there was no race or no interrupt", NULL, 0UL, 0L);
+	if (torture_onoff_failures())
+		torture_mistake("a CPU does not go offline or online", NULL, 0UL, 0L);
+	torture_settle();
+	torture_print_counts(seconds);
+	pr_notice("%s: constructed %ld, destroyed %ld, left %ld, mistakes %d\n",
+		  atomic_read(&torture_mistakes) ? "FAILURE" : "SUCCESS",
+		  atomic_long_read(&torture_constructed), atomic_long_read(&torture_destroyed),
+		  torture_left(), atomic_read(&torture_mistakes));
+	kfree(torture_threads);
+	torture_cleanup_end();
 }
 
 static int torture_main(void *unused)
 {
-	unsigned long start = jiffies, heartbeat = start, seconds;
-	unsigned int i, mistakes;
-	long left;
-
-	for (i = 0; i < torture_thread_count; i++)
-		wake_up_process(torture_threads[i].task);
-	for (i = 0; i < torture_thread_count; i++)
-		wait_for_completion(&torture_thread_begun);
-	complete(&torture_all_begun);
+	unsigned int tenths = 0;
 
 	/* Stop at the first mistake: later ones may be caused by it. */
-	while (!kthread_should_stop() && !torture_tell() &&
-	       (!duration || time_before(jiffies, start + (unsigned long)duration * HZ))) {
+	while (!torture_must_stop() && !atomic_read(&torture_mistakes) &&
+	       (!duration || tenths / 10 < duration)) {
 		schedule_timeout_interruptible(HZ / 10);
-		if (time_after(jiffies, heartbeat + HEARTBEAT_S * HZ)) {
-			torture_print_counts((jiffies - start) / HZ);
-			heartbeat = jiffies;
-		}
+		if (++tenths % 50 == 0)
+			torture_print_counts(tenths / 10);
 	}
-	seconds = (jiffies - start) / HZ;
-	torture_stop_all();
-	if (!torture_tell())
-		torture_look_for_idle();
-	torture_settle();
-	torture_remove_all();
-
-	left = atomic_long_read(&torture_constructed) - atomic_long_read(&torture_destroyed);
-	if (left)
-		torture_mistake(UNBALANCED, NULL, 0, left);
-	mistakes = torture_tell();
-	for (i = 0; i < KINDS; i++) {
-		if (atomic_read(&torture_mistakes[i].count))
-			pr_err("%s: %d times\n", torture_kinds[i],
-			       atomic_read(&torture_mistakes[i].count));
-	}
-	torture_print_counts(seconds);
-	pr_notice("%s: constructed %ld, destroyed %ld, left %ld, mistakes %u, seed %lu\n",
-		  mistakes ? "FAILURE" : "SUCCESS", atomic_long_read(&torture_constructed),
-		  atomic_long_read(&torture_destroyed), left, mistakes, seed);
-
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(HZ / 10);
+	torture_cleanup(tenths / 10);
+	torture_kthread_stopping("torture_main");
 
 	return 0;
-}
-
-static void torture_free_memory(void)
-{
-	kvfree(torture_threads);
-	kvfree(torture_slots);
-	kvfree(torture_purges);
-	kvfree(torture_residents);
-	kvfree(torture_parents);
-	kvfree(race_vars);
 }
 
 static int __init torture_init(void)
 {
 	int err = -ENOMEM;
 
-	if (!keys || !ids || racers == 1) {
-		pr_err("keys and ids must be at least 1, and racers not 1\n");
+	if (!keys || keys > MAX_KEYS || !ids || ids > MAX_IDS) {
+		pr_err("keys must be 1 to %u, and ids 1 to %u\n", MAX_KEYS, MAX_IDS);
 		return -EINVAL;
 	}
-	if (!seed)
-		seed = get_random_u32();
-	torture_slots = kvcalloc(array_size(keys, ids), sizeof(*torture_slots), GFP_KERNEL);
-	torture_purges = kvcalloc(ids, sizeof(*torture_purges), GFP_KERNEL);
-	torture_residents = kvcalloc(keys, sizeof(*torture_residents), GFP_KERNEL);
-	torture_parents = kvcalloc(keys, PARENT_SIZE, GFP_KERNEL);
-	race_vars = kvcalloc(racers, RACE_KEYS * sizeof(*race_vars), GFP_KERNEL);
-	if (!torture_slots || !torture_purges || !torture_residents || !torture_parents ||
-	    !race_vars)
-		goto err_memory;
-	err = torture_add_residents();
+	if (!torture_init_begin(KBUILD_MODNAME, 0))
+		return -EBUSY;
+	torture_threads = kcalloc(readers + writers + racers + PURGERS + 4,
+				  sizeof(*torture_threads), GFP_KERNEL);
+	if (torture_threads)
+		err = torture_begin();
+	err = err ?: torture_create(torture_reader, readers, 0);
+	err = err ?: torture_create(torture_writer, writers, 0);
+	err = err ?: torture_create(torture_racer, racers, 1000);
+	err = err ?: torture_create(torture_purger, PURGERS, 5000);
+	/* Pauses in which the table can shrink. */
+	err = err ?: torture_create(torture_filler, !!fill, 200000);
+	err = err ?: torture_create(torture_mover, move, 0);
+	err = err ?: torture_create(torture_hard_caller, 1, 300);
+	err = err ?: torture_create(torture_soft_caller, 1, 300);
+	err = err ?: torture_onoff_init(0, onoff_interval, NULL);
+	err = err ?: torture_create_kthread(torture_main, NULL, torture_main_task);
+	torture_init_end();
 	if (err)
-		goto err_residents;
-	err = torture_create_all();
-	if (err)
-		goto err_threads;
-	torture_main_task = kthread_create(torture_main, NULL, "torture_main");
-	if (IS_ERR(torture_main_task)) {
-		err = PTR_ERR(torture_main_task);
-		goto err_threads;
-	}
-	pr_info("begins: duration %u s, readers %u, writers %u, racers %u, keys %u, ids %u, free_all_ms %u, hard_callers %u, soft_callers %u, fill %u, may_fail %d, seed %lu\n",
-		duration, readers, writers, racers, keys, ids, free_all_ms, hard_callers,
-		soft_callers, fill, may_fail, seed);
-	wake_up_process(torture_main_task);
-	wait_for_completion(&torture_all_begun);
-
-	return 0;
-
-err_threads:
-	torture_stop_all();
-err_residents:
-	klp_shadow_free_all(ID_RESIDENT, torture_dtor);
-	klp_shadow_free_all(ID_WANDERER, torture_dtor);
-	klp_shadow_free_all(ID_COMMUTER, torture_dtor);
-err_memory:
-	torture_free_memory();
+		torture_cleanup(0);
 
 	return err;
 }
 
 static void __exit torture_exit(void)
 {
-	kthread_stop(torture_main_task);
-	torture_free_memory();
+	torture_stop_kthread(torture_main, torture_main_task);
 }
 
 module_init(torture_init);
