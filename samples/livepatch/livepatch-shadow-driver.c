@@ -22,21 +22,22 @@
  *   1
  *
  * When it is fixed, bob's write fails with ESTALE: he reads 1 and writes 2. That
- * takes a new field in struct session, which these livepatches add as a shadow
- * variable. Each can replace any other:
+ * takes a new field in struct session, which livepatches add as a shadow variable.
+ * Each can replace any other. Documentation/livepatch/shadow-choosing.rst compares
+ * these ways:
  *
  *   livepatch-shadow-lifetime  attached when the session is opened
- *   livepatch-shadow-inflight  attached at the first use, also to old sessions
+ *   livepatch-shadow-upgrade   the next version, larger: variables are converted
+ *   livepatch-shadow-inflight  attached at the first read, also to old sessions
  *   livepatch-shadow-flag      without data: it exists, or it does not
- *   livepatch-shadow-upgrade   a larger one; converts those of -lifetime
- *   livepatch-shadow-shared    no field, but state that livepatches pass on
+ *   livepatch-shadow-shared    not a field, but state without a parent
  *
  * To remove everything:
  *
  *   # echo 0 >/sys/kernel/livepatch/livepatch_shadow_flag/enabled
+ *   # until rmmod livepatch-shadow-flag; do sleep 1; done
  *   # exec {alice}>&- {bob}>&-
- *   # until [ "$(cat /sys/module/livepatch_shadow_flag/refcnt)" = 0 ]; do sleep 1; done
- *   # rmmod livepatch-shadow-flag livepatch-shadow-driver
+ *   # rmmod livepatch-shadow-driver
  */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>

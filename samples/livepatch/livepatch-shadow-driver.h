@@ -5,7 +5,6 @@
 #ifndef _LIVEPATCH_SHADOW_DRIVER_H
 #define _LIVEPATCH_SHADOW_DRIVER_H
 
-#include <linux/atomic.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 
@@ -23,21 +22,24 @@ struct session {
 };
 
 /*
- * Ids of the shadow variables, all in one place: an id has one layout for all time.
- * SEEN_V1, _V2 and _V3 are versions of the same field.
+ * Ids and layouts of the shadow variables, all in one place: an id has one layout for
+ * all time.
  */
 enum {
 	SEEN_V1 = 0x6e6f7465,
-	SEEN_INFLIGHT,
-	SEEN_FLAG,
-	NOTE_STATS,
 	SEEN_V2,
-	SEEN_V3,
+	SEEN_FLAG,	/* no data */
+	NOTE_WRITES,	/* unsigned int */
 };
 
-/* State that each livepatch passes to the next. */
-struct note_stats {
-	atomic_t writes;
+/* The text that a session has read or written. */
+struct seen_v1 {
+	char text[NOTE_SIZE];
+};
+
+struct seen_v2 {
+	char text[NOTE_SIZE];
+	bool refused;		/* a write, since the last read */
 };
 
 #endif /* _LIVEPATCH_SHADOW_DRIVER_H */

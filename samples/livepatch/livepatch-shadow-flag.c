@@ -6,10 +6,7 @@
  * note has now. A read attaches the variable, a write removes it from all sessions,
  * and a write without one fails.
  *
- * Use this if the missing field is a flag, and "no" is a safe answer for every parent
- * that the livepatch knows nothing about. It is also the answer while not all tasks run
- * the livepatch. The flag can be cleared for all parents in one call, without a list
- * of them; that takes time for each variable of the type, so not on a hot path.
+ * Removing from all takes time for each variable of the type, so not on a hot path.
  *
  *   # modprobe livepatch-shadow-flag
  *   # cat <&$alice
@@ -17,10 +14,7 @@
  *   # echo 3 >&$alice
  *   # echo 3 >&$bob
  *   bash: echo: write error: Stale file handle
- *   # grep -r . /sys/module/livepatch_shadow_flag/parameters
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/livepatch.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -28,29 +22,8 @@
 
 #include "livepatch-shadow-driver.h"
 
-/* Constructor and destructor count under klp_shadow_lock. */
-static unsigned int created;
-module_param(created, uint, 0444);
-MODULE_PARM_DESC(created, "variables that were constructed");
-static unsigned int freed;
-module_param(freed, uint, 0444);
-MODULE_PARM_DESC(freed, "variables that were destroyed");
-
-static int seen_ctor(void *obj, void *shadow_data, void *ctor_data)
-{
-	created++;
-
-	return 0;
-}
-
-static void seen_dtor(void *obj, void *shadow_data)
-{
-	freed++;
-}
-
 static DEFINE_KLP_SHADOW(seen, SEEN_FLAG, struct {},
-			 .parent_module = "livepatch_shadow_driver",
-			 .ctor = seen_ctor, .dtor = seen_dtor);
+			 .parent_module = "livepatch_shadow_driver");
 
 /* If there is no memory, the session has to read again. */
 static void set_seen(struct session *session)
@@ -108,7 +81,6 @@ static int __init flag_init(void)
 
 static void __exit flag_exit(void)
 {
-	pr_info("created %u, freed %u\n", created, freed);
 }
 
 module_init(flag_init);

@@ -2,14 +2,12 @@
 /*
  * A shadow variable that lives as long as its parent.
  *
- * Each session of livepatch-shadow-driver gets a buffer when it is opened, for the
- * text that it reads, and loses it when it is closed. A write fails if the text of
- * the note is no longer the one in that buffer.
+ * Each session of livepatch-shadow-driver gets a buffer when it is opened, for the text
+ * that it reads, and loses it when it is closed. A write fails if the note has another
+ * text now.
  *
- * Use this if parents come and go, both ends of their life can be patched, and it
- * is enough to fix parents created from now on. A session without a variable is
- * treated as before the fix: one that is older than the livepatch, one that was
- * opened while not all tasks ran it, and one for which there was no memory.
+ * A session without a variable is treated as before the fix: one that was opened
+ * before all tasks ran the livepatch, and one for which there was no memory.
  *
  *   # modprobe livepatch-shadow-lifetime
  *   # exec {carol}<>/dev/shadow-note {dave}<>/dev/shadow-note
@@ -18,10 +16,7 @@
  *   # echo 2 >&$carol
  *   # echo 2 >&$dave
  *   bash: echo: write error: Stale file handle
- *   # grep -r . /sys/module/livepatch_shadow_lifetime/parameters
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/livepatch.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -29,37 +24,9 @@
 
 #include "livepatch-shadow-driver.h"
 
-struct seen {
-	char text[NOTE_SIZE];
-};
-
-/* Constructor and destructor count under klp_shadow_lock. */
-static unsigned int created;
-module_param(created, uint, 0444);
-MODULE_PARM_DESC(created, "variables that were constructed");
-static unsigned int freed;
-module_param(freed, uint, 0444);
-MODULE_PARM_DESC(freed, "variables that were destroyed");
-
-static int seen_ctor(void *obj, void *shadow_data, void *ctor_data)
-{
-	created++;
-
-	return 0;
-}
-
-static void seen_dtor(void *obj, void *shadow_data)
-{
-	freed++;
-}
-
-/*
- * Sessions may outlive the livepatch, and the driver may be unloaded before it: the
- * variables are freed in both cases.
- */
-static DEFINE_KLP_SHADOW(seen, SEEN_V1, struct seen,
-			 .parent_module = "livepatch_shadow_driver",
-			 .ctor = seen_ctor, .dtor = seen_dtor);
+/* Sessions may outlive the livepatch: the store frees their variables then. */
+static DEFINE_KLP_SHADOW(seen, SEEN_V1, struct seen_v1,
+			 .parent_module = "livepatch_shadow_driver");
 
 static struct session *patched_session_open(struct note *note)
 {
@@ -83,7 +50,7 @@ static void patched_session_close(struct session *session)
 
 static ssize_t patched_session_read(struct session *session, char *text)
 {
-	struct seen *last = klp_shadow_var_get(session, seen);
+	struct seen_v1 *last = klp_shadow_var_get(session, seen);
 
 	if (last)
 		strscpy(last->text, session->note->text, NOTE_SIZE);
@@ -93,7 +60,7 @@ static ssize_t patched_session_read(struct session *session, char *text)
 
 static ssize_t patched_session_write(struct session *session, const char *text)
 {
-	struct seen *last = klp_shadow_var_get(session, seen);
+	struct seen_v1 *last = klp_shadow_var_get(session, seen);
 
 	if (last) {
 		if (strcmp(last->text, session->note->text))
@@ -130,7 +97,6 @@ static int __init lifetime_init(void)
 
 static void __exit lifetime_exit(void)
 {
-	pr_info("created %u, freed %u\n", created, freed);
 }
 
 module_init(lifetime_init);

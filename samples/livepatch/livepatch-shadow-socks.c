@@ -29,28 +29,8 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
-/* Constructor and destructor count under klp_shadow_lock. */
-static unsigned int created;
-module_param(created, uint, 0444);
-MODULE_PARM_DESC(created, "variables that were constructed");
-static unsigned int freed;
-module_param(freed, uint, 0444);
-MODULE_PARM_DESC(freed, "variables that were destroyed");
-
-static int sent_ctor(void *obj, void *shadow_data, void *ctor_data)
-{
-	created++;
-
-	return 0;
-}
-
-static void sent_dtor(void *obj, void *shadow_data)
-{
-	freed++;
-}
-
 /* Writers hold the lock of the socket. */
-static DEFINE_KLP_SHADOW(sock_sent, 0x50cc0001, u64, .ctor = sent_ctor, .dtor = sent_dtor);
+static DEFINE_KLP_SHADOW(sock_sent, 0x50cc0001, u64);
 
 /* Called for each segment, which has its TCP header. */
 static void patched_tcp_v4_send_check(struct sock *sk, struct sk_buff *skb)
@@ -143,7 +123,6 @@ static int __init socks_init(void)
 
 static void __exit socks_exit(void)
 {
-	pr_info("created %u, freed %u\n", created, freed);
 }
 
 module_init(socks_init);

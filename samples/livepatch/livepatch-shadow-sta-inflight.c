@@ -7,9 +7,6 @@
  * of livepatch-shadow-sta-lifetime: if this livepatch replaces it, the stations keep
  * their locks.
  *
- *   # modprobe livepatch-shadow-sta-inflight
- *   # grep -r . /sys/module/livepatch_shadow_sta_inflight/parameters
- *
  * Fits Linux 6.1 with mac80211 as a module and KPROBES, without X86_KERNEL_IBT;
  * GPL-2.0 as livepatch-shadow-sta.h.
  */
@@ -53,7 +50,6 @@ static int __init sta_inflight_init(void)
 
 static void __exit sta_inflight_exit(void)
 {
-	pr_info("created %u, freed %u\n", created, freed);
 }
 
 module_init(sta_inflight_init);

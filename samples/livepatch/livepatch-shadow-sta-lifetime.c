@@ -6,10 +6,6 @@
  * station that was created before all tasks ran the livepatch has none, and keeps
  * the fault that is described in livepatch-shadow-sta.h.
  *
- *   # modprobe livepatch-shadow-sta-lifetime
- *   # iw dev wlan0 station dump | grep -c Station
- *   # grep -r . /sys/module/livepatch_shadow_sta_lifetime/parameters
- *
  * Fits Linux 6.1 with mac80211 as a module and KPROBES, without X86_KERNEL_IBT;
  * GPL-2.0 as livepatch-shadow-sta.h.
  */
@@ -76,7 +72,6 @@ static int __init sta_lifetime_init(void)
 
 static void __exit sta_lifetime_exit(void)
 {
-	pr_info("created %u, freed %u\n", created, freed);
 }
 
 module_init(sta_lifetime_init);

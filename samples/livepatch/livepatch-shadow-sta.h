@@ -33,14 +33,6 @@
 #include "../../net/mac80211/rate.h"
 #include "../../net/mac80211/sta_info.h"
 
-/* Constructor and destructor count under klp_shadow_lock. */
-static unsigned int created;
-module_param(created, uint, 0444);
-MODULE_PARM_DESC(created, "variables that were constructed");
-static unsigned int freed;
-module_param(freed, uint, 0444);
-MODULE_PARM_DESC(freed, "variables that were destroyed");
-
 /*
  * By default the lockdep key and the name of a lock are static data of the module that
  * initializes it. A lock that the next livepatch takes over outlives that module: its
@@ -78,18 +70,12 @@ static int lock_ctor(void *obj, void *shadow_data, void *ctor_data)
 
 	spin_lock_init(lock);
 	lockdep_set_class_and_name(lock, &class->key, class->name);
-	created++;
 
 	return 0;
 }
 
-static void lock_dtor(void *obj, void *shadow_data)
-{
-	freed++;
-}
-
 static DEFINE_KLP_SHADOW(sta_lock, 0x1d147bf0, spinlock_t, .parent_module = "mac80211",
-			 .ctor = lock_ctor, .dtor = lock_dtor);
+			 .ctor = lock_ctor);
 
 /* The lock of a station, or NULL. Defined by each livepatch. */
 static spinlock_t *sta_lock_of(struct sta_info *sta);

@@ -17,8 +17,6 @@
  * functions are the kernel's own, of kernel/sched/core.c, kernel/cred.c and
  * kernel/cgroup/cpuset.c, hence GPL-2.0.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/key.h>
@@ -33,77 +31,44 @@
 #include <linux/sched/task.h>
 #include <linux/seq_file.h>
 
-/* Constructor and destructor count under klp_shadow_lock. */
-static unsigned int created;
-module_param(created, uint, 0444);
-MODULE_PARM_DESC(created, "variables that were constructed");
-static unsigned int freed;
-module_param(freed, uint, 0444);
-MODULE_PARM_DESC(freed, "variables that were destroyed");
-
-#ifdef NEXT
-/* The next version, livepatch-shadow-tasks-next: another layout has another id. */
-struct birth {
-	struct pid *forker;
-	u64 time;
-};
-
-#define BIRTH_ID	0x7a5c0003
-#define BIRTH_CONVERT	KLP_SHADOW_CONVERT(birth_convert, 0x7a5c0002)
-
-/* The reference of the old variable belongs to the new one. */
-static int birth_convert(void *obj, void *shadow_data, void *old_data, unsigned long old_id)
+static int forker_ctor(void *obj, void *shadow_data, void *ctor_data)
 {
-	struct birth *birth = shadow_data;
+	struct pid **forker = shadow_data;
 
-	birth->forker = *(struct pid **)old_data;
-	birth->time = ((struct task_struct *)obj)->start_boottime;
+	*forker = get_pid(ctor_data);
 
 	return 0;
-}
-#else
-struct birth {
-	struct pid *forker;
-};
-
-#define BIRTH_ID	0x7a5c0002
-#define BIRTH_CONVERT
-#endif
-
-static int birth_ctor(void *obj, void *shadow_data, void *ctor_data)
-{
-	struct birth *birth = shadow_data;
-
-	birth->forker = get_pid(ctor_data);
-#ifdef NEXT
-	birth->time = ((struct task_struct *)obj)->start_boottime;
-#endif
-	created++;
-
-	return 0;
-}
-
-static void birth_dtor(void *obj, void *shadow_data)
-{
-	freed++;
 }
 
 /* Not in the destructor: a reader may still be using the struct pid. */
-static void birth_release(void *obj, void *shadow_data)
+static void forker_release(void *obj, void *shadow_data)
 {
-	struct birth *birth = shadow_data;
+	struct pid **forker = shadow_data;
 
-	put_pid(birth->forker);
+	put_pid(*forker);
 }
 
-static DEFINE_KLP_SHADOW(task_birth, BIRTH_ID, struct birth, .ctor = birth_ctor,
-			 .dtor = birth_dtor, .release = birth_release, BIRTH_CONVERT);
+#ifdef NEXT
+/* livepatch-shadow-tasks-next, which converts. The reference belongs to the new variable. */
+static int forker_convert(void *obj, void *shadow_data, void *old_data, unsigned long old_id)
+{
+	*(struct pid **)shadow_data = *(struct pid **)old_data;
+
+	return 0;
+}
+
+static DEFINE_KLP_SHADOW(task_forker, 0x7a5c0003, struct pid *, .ctor = forker_ctor,
+			 .release = forker_release, KLP_SHADOW_CONVERT(forker_convert, 0x7a5c0002));
+#else
+static DEFINE_KLP_SHADOW(task_forker, 0x7a5c0002, struct pid *, .ctor = forker_ctor,
+			 .release = forker_release);
+#endif
 
 /* In copy_process(), after its last error. The task is in the list, but has not run. */
 static void patched_sched_post_fork(struct task_struct *p)
 {
 	/* attach_all() may have been faster. */
-	klp_shadow_var_get_or_alloc(p, task_birth, GFP_KERNEL, task_pid(current));
+	klp_shadow_var_get_or_alloc(p, task_forker, GFP_KERNEL, task_pid(current));
 }
 
 /*
@@ -115,7 +80,7 @@ static void patched_exit_creds(struct task_struct *tsk)
 {
 	const struct cred *cred;
 
-	klp_shadow_var_free(tsk, task_birth);
+	klp_shadow_var_free(tsk, task_forker);
 
 	cred = unrcu_pointer(tsk->real_cred);
 	RCU_INIT_POINTER(tsk->real_cred, NULL);
@@ -135,7 +100,7 @@ static void patched_exit_creds(struct task_struct *tsk)
 static void patched_cpuset_task_status_allowed(struct seq_file *m, struct task_struct *task)
 {
 	struct pid_namespace *ns = proc_pid_ns(file_inode(m->file)->i_sb);
-	struct birth *birth;
+	struct pid **forker;
 
 	seq_printf(m, "Mems_allowed:\t%*pb\n",
 		   nodemask_pr_args(&task->mems_allowed));
@@ -143,9 +108,9 @@ static void patched_cpuset_task_status_allowed(struct seq_file *m, struct task_s
 		   nodemask_pr_args(&task->mems_allowed));
 
 	rcu_read_lock();
-	birth = klp_shadow_var_get(task, task_birth);
-	if (birth)
-		seq_printf(m, "ForkedBy:\t%d\n", pid_nr_ns(birth->forker, ns));
+	forker = klp_shadow_var_get(task, task_forker);
+	if (forker)
+		seq_printf(m, "ForkedBy:\t%d\n", pid_nr_ns(*forker, ns));
 	rcu_read_unlock();
 }
 
@@ -157,7 +122,7 @@ static void attach_all(struct klp_object *obj)
 	/* A task that is found here is not freed before rcu_read_unlock(). */
 	rcu_read_lock();
 	for_each_process_thread(leader, task)
-		klp_shadow_var_get_or_alloc(task, task_birth, GFP_ATOMIC, NULL);
+		klp_shadow_var_get_or_alloc(task, task_forker, GFP_ATOMIC, NULL);
 	rcu_read_unlock();
 }
 
@@ -187,7 +152,6 @@ static int __init tasks_init(void)
 
 static void __exit tasks_exit(void)
 {
-	pr_info("created %u, freed %u\n", created, freed);
 }
 
 module_init(tasks_init);

@@ -1,26 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A later version of livepatch-shadow-lifetime, whose variables are larger.
+ * The next version of livepatch-shadow-lifetime, whose variables are larger.
  *
  * The first version lets a session that was refused try again until the note happens
- * to have the old text. In the second version, which is not among the samples, it had
- * to read first. This third one counts the attempts, and replaces either: a new layout
- * has a new id, and names the ids that it can be converted from.
+ * to have the old text. In this one it has to read first. A new layout has a new id,
+ * and names the ids that it can be converted from.
  *
  * While not all tasks run this livepatch, it finds no variable on a session that has
- * one of an earlier version: that one is converted when the transition is complete.
- *
- * It also counts writes in state that it shares with livepatch-shadow-shared.
+ * one of the first version: that one is converted when the transition is complete.
  *
  *   # modprobe livepatch-shadow-lifetime
- *   # exec {erin}<>/dev/shadow-note
- *   # cat <&$erin
+ *   # exec {carol}<>/dev/shadow-note
+ *   # cat <&$carol
  *   # modprobe livepatch-shadow-upgrade
  *   # dmesg | grep converted
- *   # echo 5 >&$erin
+ *   # echo 3 >&$carol
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/livepatch.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -28,65 +23,19 @@
 
 #include "livepatch-shadow-driver.h"
 
-struct seen_v1 {
-	char text[NOTE_SIZE];
-};
-
-struct seen_v2 {
-	char text[NOTE_SIZE];
-	bool refused;
-};
-
-struct seen {
-	char text[NOTE_SIZE];
-	unsigned int refused;	/* writes since the last read */
-};
-
-/* Constructor and destructor count under klp_shadow_lock. */
-static unsigned int created;
-module_param(created, uint, 0444);
-MODULE_PARM_DESC(created, "variables that were constructed");
-static unsigned int freed;
-module_param(freed, uint, 0444);
-MODULE_PARM_DESC(freed, "variables that were destroyed");
-
-static int seen_ctor(void *obj, void *shadow_data, void *ctor_data)
+static int seen_convert(void *obj, void *shadow_data, void *old_data, unsigned long old_id)
 {
-	created++;
+	struct seen_v1 *old = old_data;
+	struct seen_v2 *new = shadow_data;
+
+	strscpy(new->text, old->text, NOTE_SIZE);
 
 	return 0;
 }
 
-static void seen_dtor(void *obj, void *shadow_data)
-{
-	freed++;
-}
-
-static int seen_convert(void *obj, void *shadow_data, void *old_data, unsigned long old_id)
-{
-	struct seen_v1 *v1 = old_data;
-	struct seen_v2 *v2 = old_data;
-	struct seen *last = shadow_data;
-
-	switch (old_id) {
-	case SEEN_V1:
-		strscpy(last->text, v1->text, NOTE_SIZE);
-		return 0;
-	case SEEN_V2:
-		strscpy(last->text, v2->text, NOTE_SIZE);
-		last->refused = v2->refused;
-		return 0;
-	default:
-		return -EINVAL;
-	}
-}
-
-static DEFINE_KLP_SHADOW(seen, SEEN_V3, struct seen,
+static DEFINE_KLP_SHADOW(seen, SEEN_V2, struct seen_v2,
 			 .parent_module = "livepatch_shadow_driver",
-			 .ctor = seen_ctor, .dtor = seen_dtor,
-			 KLP_SHADOW_CONVERT(seen_convert, SEEN_V1, SEEN_V2));
-
-static DEFINE_KLP_SHADOW_SHARED(note_stats, NOTE_STATS, struct note_stats);
+			 KLP_SHADOW_CONVERT(seen_convert, SEEN_V1));
 
 static struct session *patched_session_open(struct note *note)
 {
@@ -109,11 +58,11 @@ static void patched_session_close(struct session *session)
 
 static ssize_t patched_session_read(struct session *session, char *text)
 {
-	struct seen *last = klp_shadow_var_get(session, seen);
+	struct seen_v2 *last = klp_shadow_var_get(session, seen);
 
 	if (last) {
 		strscpy(last->text, session->note->text, NOTE_SIZE);
-		last->refused = 0;
+		last->refused = false;
 	}
 
 	return strscpy(text, session->note->text, NOTE_SIZE);
@@ -121,17 +70,15 @@ static ssize_t patched_session_read(struct session *session, char *text)
 
 static ssize_t patched_session_write(struct session *session, const char *text)
 {
-	struct seen *last = klp_shadow_var_get(session, seen);
+	struct seen_v2 *last = klp_shadow_var_get(session, seen);
 
 	if (last) {
-		if (last->refused || strcmp(last->text, session->note->text)) {
-			last->refused++;
+		if (strcmp(last->text, session->note->text))
+			last->refused = true;
+		if (last->refused)
 			return -ESTALE;
-		}
 		strscpy(last->text, text, NOTE_SIZE);
 	}
-	/* Shared state without predecessors: never NULL in patched functions. */
-	atomic_inc(&klp_shadow_shared(note_stats)->writes);
 
 	return strscpy(session->note->text, text, NOTE_SIZE);
 }
@@ -162,7 +109,6 @@ static int __init upgrade_init(void)
 
 static void __exit upgrade_exit(void)
 {
-	pr_info("created %u, freed %u\n", created, freed);
 }
 
 module_init(upgrade_init);

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Functions of the tests that load samples/livepatch/. Source it after shadow_functions.sh.
-# shellcheck disable=SC2154  # mark is set there
+# Functions of the tests that load samples/livepatch/. Source it after shadow_functions.sh,
+# and set IDS to the ids of the variables that the livepatches use, as debugfs prints them.
+# shellcheck disable=SC2154  # IDS is set there
 
-total_created=0 total_freed=0
+DEBUGFS=/sys/kernel/debug
+TRACING=/sys/kernel/tracing
+# A trace of each of these events, apart from other users' traces.
+EVENTS=(added converted removed)
 
 # begin_livepatches(module...): skip the test if this kernel does not have all of them
 begin_livepatches()
@@ -18,7 +22,12 @@ begin_livepatches()
 		skip "this kernel has no $name: needs CONFIG_SAMPLE_LIVEPATCH," \
 			"and the Linux that the source's first comment names"
 	done
-	trap 'stop_load; unload_all; clean_up' EXIT
+	mount_fs debugfs $DEBUGFS
+	mount_fs tracefs $TRACING
+	[[ -d $DEBUGFS/klp_shadow && -d $TRACING/events/klp_shadow ]] ||
+		skip "needs CONFIG_DEBUG_FS and event tracing, to count variables"
+	trap 'stop_load; unload_all; stop_counting; clean_up' EXIT
+	start_counting
 }
 
 # stop_load(): tests that run a load in the background replace this function
@@ -27,25 +36,46 @@ stop_load()
 	:
 }
 
+# start_counting(), stop_counting(): trace what happens to variables with these ids
+start_counting()
+{
+	local name event filter
+
+	filter=$(printf ' || id == %s' "${IDS[@]}")
+	for name in "${EVENTS[@]}"; do
+		event=$TRACING/instances/test_klp_$name/events/klp_shadow/klp_shadow_$name
+		mkdir "$TRACING/instances/test_klp_$name" &&
+			echo "${filter# || }" >"$event/filter" && echo 1 >"$event/enable" || exit 1
+	done
+}
+
+stop_counting()
+{
+	local name
+
+	for name in "${EVENTS[@]}"; do
+		[[ ! -d $TRACING/instances/test_klp_$name ]] ||
+			rmdir "$TRACING/instances/test_klp_$name"
+	done
+}
+
+# traced(event): number of events, also of those that the trace has overwritten
+traced()
+{
+	awk '$1 ~ /^(entries|overrun):$/ { n += $2 } END { print n + 0 }' \
+		"$TRACING/instances/test_klp_$1"/per_cpu/cpu*/stats
+}
+
 # load(livepatch): load it, and wait until its transition has completed
 load()
 {
 	modprobe "$1" && await reads 0 "/sys/kernel/livepatch/$1/transition"
 }
 
-# unload(livepatch): unload a disabled or replaced livepatch, and add up its counters
+# unload(livepatch): unload a disabled or replaced livepatch
 unload()
 {
-	local line
-
-	await gone "/sys/kernel/livepatch/$1" && await reads 0 "/sys/module/$1/refcnt" || return 1
-	mark
-	rmmod "$1" || return 1
-	line=$(log_since "$mark" |
-		sed -n "s/.*$1: created \([0-9]*\), freed \([0-9]*\)$/\1 \2/p")
-	[[ $line ]] || return 1
-	total_created=$((total_created + ${line% *}))
-	total_freed=$((total_freed + ${line#* }))
+	await gone "/sys/kernel/livepatch/$1" && await reads 0 "/sys/module/$1/refcnt" && rmmod "$1"
 }
 
 # disable(livepatch): disable and unload it
@@ -64,17 +94,16 @@ unload_all()
 	done
 }
 
-# count_left(): set left to the number of variables, from the counters of all livepatches
+# count_left(): set left to the number of variables. Does not fork: tasks may be parents.
 count_left()
 {
-	local dir created freed
+	local lines line id variables
 
-	left=$((total_created - total_freed))
-	for dir in /sys/module/livepatch_shadow_*/parameters; do
-		[[ -e $dir/created ]] || continue
-		read -r created <"$dir/created"
-		read -r freed <"$dir/freed"
-		left=$((left + created - freed))
+	left=0
+	mapfile -t lines <$DEBUGFS/klp_shadow/ids
+	for line in "${lines[@]}"; do
+		read -r id _ _ _ variables _ <<<"$line"
+		[[ " ${IDS[*]} " != *" $id "* ]] || left=$((left + variables))
 	done
 }
 
@@ -82,6 +111,17 @@ left_are()
 {
 	count_left
 	((left == $1))
+}
+
+# all_freed(): no variable is left, and each that was added or converted has been removed
+all_freed()
+{
+	local added converted removed
+
+	count_left
+	added=$(traced added) converted=$(traced converted) removed=$(traced removed)
+	echo "# $added added, $converted converted, $removed removed"
+	((left == 0 && added && added + converted == removed))
 }
 
 # try(text, command...): run a command, and report whether it succeeds
