@@ -48,28 +48,6 @@ struct bench_job {
 };
 
 /**
- * struct bench_store - a copy of a store and its loops
- * @name:	name in the output
- * @layout:	bytes from a multiple of 64 to the entry of each function
- * @slow:	with this number of variables or more, it is filled only once
- * @max:	largest number of variables
- * @init:	initcalls; may be NULL
- * @resize:	make the empty store ready for @n variables; may be NULL
- * @run:	a loop for each operation; NULL if the store does not have it
- * @free_all:	may be NULL
- */
-struct bench_store {
-	const char *name;
-	unsigned int layout;
-	unsigned long slow;
-	unsigned long max;
-	int (*init)(void);
-	int (*resize)(unsigned long n);
-	void (*run[BENCH_OPS])(struct bench_job *job);
-	void (*free_all)(unsigned long id);
-};
-
-/**
  * struct bench_chains - lengths of the chains of a store
  * @entries:	number of entries
  * @compared:	number of entries that are compared if each is looked up once
@@ -81,13 +59,34 @@ struct bench_chains {
 	unsigned long longest;
 };
 
+/**
+ * struct bench_store - a copy of a store and its loops
+ * @name:	name in the output
+ * @layout:	bytes from a multiple of 64 to the entry of each function
+ * @slow:	with this number of variables or more, it is filled only once
+ * @max:	largest number of variables
+ * @init:	initcalls; may be NULL
+ * @resize:	make the empty store ready for @n variables; may be NULL
+ * @run:	a loop for each operation; NULL if the store does not have it
+ * @free_all:	may be NULL
+ * @chains:	count entries; our copy that measures locks only
+ */
+struct bench_store {
+	const char *name;
+	unsigned int layout;
+	unsigned long slow;
+	unsigned long max;
+	int (*init)(void);
+	int (*resize)(unsigned long n);
+	void (*run[BENCH_OPS])(struct bench_job *job);
+	void (*free_all)(unsigned long id);
+	void (*chains)(struct bench_chains *chains);
+};
+
 /* A sequence of the parents of bench_n variables; never dereferenced. */
 extern void **bench_parents;
 extern unsigned long bench_seq;
 extern unsigned long bench_n;
-
-void *hold_ours_0_add(void *parent);
-void hold_ours_0_chains(struct bench_chains *chains);
 
 /*
  * Address of the i-th parent: in slabs of one page, which are spread over 16 GiB, as after

@@ -33,15 +33,11 @@
 #include <linux/slab.h>
 
 #include "bench.h"
-#include "hold.h"
+#include "store.h"
 
 static bool quick;
 module_param(quick, bool, 0444);
 MODULE_PARM_DESC(quick, "fewer sizes and fewer rounds");
-
-static unsigned long min_n;
-module_param(min_n, ulong, 0444);
-MODULE_PARM_DESC(min_n, "smallest number of variables");
 
 static unsigned long max_n = 10000000;
 module_param(max_n, ulong, 0444);
@@ -71,6 +67,8 @@ static const unsigned long quick_sizes[] = { 1, 1000, 4096, 10000, 100000, 10000
 FOR_STORES(DECLARE_STORE)
 DECLARE_STORE(hold_ours_0)
 DECLARE_STORE(hold_stock_0)
+void *hold_ours_0_shadow_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
+			       klp_shadow_ctor_t ctor, void *ctor_data);
 
 static const struct bench_store *const all_stores[] = { FOR_STORES(STORE_ADDRESS) };
 
@@ -84,8 +82,8 @@ static const struct bench_store *const all_stores[] = { FOR_STORES(STORE_ADDRESS
 static struct rnd_state rnd;
 static struct bench_job *jobs;
 static unsigned int nr_cpus;
-static unsigned int rounds;
-static unsigned int fill_rounds;
+static const unsigned int rounds = 9;
+static const unsigned int fill_rounds = 3;
 static u64 slice;
 static u64 fill_ns[ARRAY_SIZE(all_stores)];
 static bool failed;
@@ -345,17 +343,84 @@ static void bench_drain_all(void)
 	}
 }
 
-static void report_hold(const char *op, const struct bench_store *store, unsigned int round,
-			enum hold_store which)
-{
-	struct hold hold = hold_read(which);
-	char name[32];
+/*
+ * The longest section with interrupts off, on each CPU; only accessed with interrupts off.
+ * Wall-clock time includes preemption by the host.
+ */
+static DEFINE_PER_CPU(struct hold {
+	u64 wall;
+	u64 cpu;
+	unsigned long count;
+	u64 wall_begin;
+	u64 cpu_begin;
+	unsigned int depth;
+}, hold_cpu);
 
+void hold_begin(void)
+{
+	struct hold *h = this_cpu_ptr(&hold_cpu);
+
+	if (h->depth++)
+		return;
+	h->wall_begin = ktime_get_ns();
+	h->cpu_begin = bench_clock();
+}
+
+void hold_end(void)
+{
+	struct hold *h = this_cpu_ptr(&hold_cpu);
+
+	if (--h->depth)
+		return;
+	h->cpu = max(h->cpu, bench_clock() - h->cpu_begin);
+	h->wall = max(h->wall, ktime_get_ns() - h->wall_begin);
+	h->count++;
+}
+
+/* Empty sections, to measure the overhead. */
+static void hold_nothing(unsigned long count)
+{
+	static DEFINE_SPINLOCK(lock);
+	unsigned long flags;
+
+	while (count--) {
+		spin_lock_irqsave(&lock, flags);
+		hold_begin();
+		hold_end();
+		spin_unlock_irqrestore(&lock, flags);
+	}
+}
+
+static void hold_reset(void)
+{
+	struct hold *h;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		h = per_cpu_ptr(&hold_cpu, cpu);
+		h->wall = 0;
+		h->cpu = 0;
+		h->count = 0;
+	}
+}
+
+static void report_hold(const char *op, const struct bench_store *store, unsigned int round)
+{
+	struct hold *h, sum = {};
+	char name[32];
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		h = per_cpu_ptr(&hold_cpu, cpu);
+		sum.wall = max(sum.wall, h->wall);
+		sum.cpu = max(sum.cpu, h->cpu);
+		sum.count += h->count;
+	}
 	snprintf(name, sizeof(name), "hold_%s", op);
-	report(name, store, 1, round, hold.count, hold.cpu);
+	report(name, store, 1, round, sum.count, sum.cpu);
 	snprintf(name, sizeof(name), "wall_%s", op);
-	report(name, store, 1, round, hold.count, hold.wall);
-	hold_reset(which);
+	report(name, store, 1, round, sum.count, sum.wall);
+	hold_reset();
 }
 
 /* free_all of an id that one of a hundred variables has. */
@@ -391,31 +456,30 @@ static void bench_free_alls(void)
  * settled, to include a resize that it causes. Returns false if it takes too long to be
  * repeated.
  */
-static bool bench_hold(const struct bench_store *store, enum hold_store which,
-		       unsigned int round)
+static bool bench_hold(const struct bench_store *store, unsigned int round)
 {
 	unsigned int i;
 	bool slow;
 	u64 ns;
 
-	hold_reset(which);
+	hold_reset();
 	run(store, BENCH_FILL, 1, 0, &ns);
 	slow = ns > PATIENCE;
 	settle();
-	report_hold("fill", store, round, which);
+	report_hold("fill", store, round);
 
 	for (i = 1; i <= (slow ? fill_rounds : 1); i++) {
 		run(store, BENCH_RARE, 1, 0, &ns);
 		settle();
-		hold_reset(which);
+		hold_reset();
 		if (store->run[BENCH_MOVE]) {
 			run(store, BENCH_MOVE, 1, 0, &ns);
 			settle();
-			report_hold("move", store, round, which);
+			report_hold("move", store, round);
 		}
 		store->free_all(BENCH_RARE_ID);
 		settle();
-		report_hold("free_all", store, slow ? i : round, which);
+		report_hold("free_all", store, slow ? i : round);
 	}
 
 	if (slow && quick) {
@@ -423,7 +487,7 @@ static bool bench_hold(const struct bench_store *store, enum hold_store which,
 	} else {
 		run(store, BENCH_DRAIN, 1, 0, &ns);
 		settle();
-		report_hold("drain", store, round, which);
+		report_hold("drain", store, round);
 	}
 	settle();
 
@@ -437,12 +501,12 @@ static void bench_holds(void)
 
 	for (round = 1; round <= fill_rounds; round++) {
 		if (ours)
-			ours = bench_hold(&hold_ours_0_store, HOLD_OURS, round);
+			ours = bench_hold(&hold_ours_0_store, round);
 		if (stock)
-			stock = bench_hold(&hold_stock_0_store, HOLD_STOCK, round);
-		hold_reset(HOLD_NONE);
+			stock = bench_hold(&hold_stock_0_store, round);
+		hold_reset();
 		hold_nothing(bench_n);
-		report_hold("fill", &none_0_store, round, HOLD_NONE);
+		report_hold("fill", &none_0_store, round);
 	}
 }
 
@@ -460,7 +524,7 @@ static void *probe_parent(unsigned long i, unsigned int size)
 
 static void add_parent(void *parent)
 {
-	if (!hold_ours_0_add(parent))
+	if (!hold_ours_0_shadow_alloc(parent, BENCH_ID, BENCH_SIZE, GFP_KERNEL, NULL, NULL))
 		failed = true;
 }
 
@@ -482,7 +546,7 @@ static void bench_probes(void)
 		}
 		settle();
 		settle();
-		hold_ours_0_chains(&chains);
+		hold_ours_0_store.chains(&chains);
 		snprintf(name, sizeof(name), "probes_%u", size);
 		report(name, &hold_ours_0_store, 1, 0, chains.entries, chains.compared);
 		hold_ours_0_store.free_all(BENCH_ID);
@@ -519,7 +583,7 @@ static void bench_stall(void)
 		return;
 	}
 	kthread_bind(reader, cpumask_first(cpu_online_mask));
-	hold_reset(HOLD_OURS);
+	hold_reset();
 	wake_up_process(reader);
 	msleep(20);
 	for (i = 0; i < bench_n; i++) {
@@ -527,7 +591,7 @@ static void bench_stall(void)
 		if (!(i % 1024))
 			cond_resched();
 		if (i == bench_n - 1 || !(i % (bench_n / 16))) {
-			hold_ours_0_chains(&chains);
+			hold_ours_0_store.chains(&chains);
 			longest = max(longest, chains.longest);
 		}
 	}
@@ -538,7 +602,7 @@ static void bench_stall(void)
 	report("longest", &hold_ours_0_store, 1, 0, 1, longest);
 	settle();
 	settle();
-	report_hold("stall", &hold_ours_0_store, 0, HOLD_OURS);
+	report_hold("stall", &hold_ours_0_store, 0);
 	hold_ours_0_store.free_all(BENCH_ID);
 	settle();
 }
@@ -657,8 +721,6 @@ static int __init bench_init(void)
 		return -ENOMEM;
 	init_completion(&team.done);
 	prandom_seed_state(&rnd, 1);
-	rounds = quick ? 9 : 9;
-	fill_rounds = 3;
 	slice = (quick ? 5 : 20) * NSEC_PER_MSEC;
 
 	err = hold_ours_0_store.init();
@@ -669,8 +731,6 @@ static int __init bench_init(void)
 
 	for (i = 0; i < nr && !err && !failed; i++) {
 		bench_n = size[i];
-		if (bench_n < min_n)
-			continue;
 		if (bench_n > max_n)
 			break;
 		if (need(bench_n) > free_memory() / 4 * 3) {

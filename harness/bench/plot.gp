@@ -23,6 +23,12 @@ file = out."/summary.csv"
 # select(operation, store, cpus): lines of the summary as n, median, q1, q3
 select(op, store, cpus) = sprintf("< awk -F, '$1 == \"%s\" && $2 == \"%s\" && $3 == 0 && $4 == %d { print $5 \",\" $6 \",\" $7 \",\" $8 }' '%s'", op, store, cpus, file)
 
+title_get = "klp\\_shadow\\_get() of a present variable, random order, one CPU"
+title_absent = "klp\\_shadow\\_get() of an absent variable, random order, one CPU"
+title_get_dep = "klp\\_shadow\\_get(), each depending on the one before, one CPU"
+title_pair = "klp\\_shadow\\_alloc() and klp\\_shadow\\_free(), one CPU"
+title_fill = "klp\\_shadow\\_alloc() to fill an empty store, growth included, one CPU"
+
 do for [term in "svg png"] {
 	if (term eq "svg") {
 		set terminal svg size 800,500 font "sans-serif,14" background rgb "white"
@@ -31,41 +37,15 @@ do for [term in "svg png"] {
 	}
 
 	set format y "%g"
-	set ylabel "ns for each call"
-
-	set output out."/get.".term
-	set title "klp\\_shadow\\_get() of a present variable, random order, one CPU"
-	plot select("get", "stock", 1) using 1:2:3:4 with yerrorlines ls 2 title "stock", \
-	     select("get", "ours", 1) using 1:2:3:4 with yerrorlines ls 1 title "ours", \
-	     select("get", "floor", 1) using 1:2:3:4 with yerrorlines ls 3 title "bare RCU hash of ideal size", \
-	     select("get", "none", 1) using 1:2 with lines ls 5 title "empty loop"
-
-	set output out."/absent.".term
-	set title "klp\\_shadow\\_get() of an absent variable, random order, one CPU"
-	plot select("absent", "stock", 1) using 1:2:3:4 with yerrorlines ls 2 title "stock", \
-	     select("absent", "ours", 1) using 1:2:3:4 with yerrorlines ls 1 title "ours", \
-	     select("absent", "floor", 1) using 1:2:3:4 with yerrorlines ls 3 title "bare RCU hash of ideal size", \
-	     select("absent", "none", 1) using 1:2 with lines ls 5 title "empty loop"
-
-	set output out."/get_dep.".term
-	set title "klp\\_shadow\\_get(), each depending on the one before, one CPU"
-	plot select("get_dep", "stock", 1) using 1:2:3:4 with yerrorlines ls 2 title "stock", \
-	     select("get_dep", "ours", 1) using 1:2:3:4 with yerrorlines ls 1 title "ours", \
-	     select("get_dep", "floor", 1) using 1:2:3:4 with yerrorlines ls 3 title "bare RCU hash of ideal size"
-
-	set output out."/pair.".term
-	set title "klp\\_shadow\\_alloc() and klp\\_shadow\\_free(), one CPU"
-	set ylabel "ns for each pair"
-	plot select("pair", "stock", 1) using 1:2:3:4 with yerrorlines ls 2 title "stock", \
-	     select("pair", "ours", 1) using 1:2:3:4 with yerrorlines ls 1 title "ours", \
-	     select("pair", "floor", 1) using 1:2:3:4 with yerrorlines ls 3 title "bare RCU hash of ideal size"
-
-	set output out."/fill.".term
-	set title "Filling an empty store, growth included, one CPU"
-	set ylabel "ns for each klp\\_shadow\\_alloc()"
-	plot select("fill", "stock", 1) using 1:2:3:4 with yerrorlines ls 2 title "stock", \
-	     select("fill", "ours", 1) using 1:2:3:4 with yerrorlines ls 1 title "ours", \
-	     select("fill", "floor", 1) using 1:2:3:4 with yerrorlines ls 3 title "bare RCU hash of ideal size"
+	do for [op in "get absent get_dep pair fill"] {
+		set output out."/".op.".".term
+		set title value("title_".op)
+		set ylabel op eq "pair" ? "ns for each pair" : "ns for each call"
+		plot select(op, "stock", 1) using 1:2:3:4 with yerrorlines ls 2 title "stock", \
+		     select(op, "ours", 1) using 1:2:3:4 with yerrorlines ls 1 title "ours", \
+		     select(op, "floor", 1) using 1:2:3:4 with yerrorlines ls 3 title "bare RCU hash of ideal size", \
+		     select(op, "none", 1) using 1:2 with lines ls 5 title "empty loop"
+	}
 
 	set output out."/free_all.".term
 	set title "klp\\_shadow\\_free\\_all() of an id that one in a hundred has"

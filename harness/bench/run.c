@@ -139,6 +139,34 @@ static int init(void)
 
 #endif
 
+#ifdef MEASURE_CHAINS
+
+#include <shadow_table.h>
+
+static void chains(struct bench_chains *sum)
+{
+	struct klp_shadow_table *table = &klp_shadow_first, *next;
+	struct hlist_nulls_node *node;
+	struct klp_shadow *entry;
+	unsigned long i, length;
+
+	*sum = (struct bench_chains) {};
+	rcu_read_lock();
+	for (; table; table = next != table ? next : NULL) {
+		for (i = 0; i < BIT(table->bits); i++) {
+			length = 0;
+			hlist_nulls_for_each_entry_rcu(entry, node, &table->chains[i], node)
+				sum->compared += ++length;
+			sum->entries += length;
+			sum->longest = max(sum->longest, length);
+		}
+		next = rcu_dereference(table->next);
+	}
+	rcu_read_unlock();
+}
+
+#endif
+
 #ifdef STORE_floor
 int COPY_NAME(resize)(unsigned long n);
 #endif
@@ -181,5 +209,8 @@ const struct bench_store COPY_NAME(store) = {
 #endif
 #if defined(STORE_ours) || defined(STORE_stock)
 	.free_all = free_all,
+#endif
+#ifdef MEASURE_CHAINS
+	.chains = chains,
 #endif
 };

@@ -20,7 +20,7 @@ log=$DIR/real.log
 "$TOP/harness/vm/rootfs.sh"
 "$TOP/harness/source.sh" stock
 mkdir -p "$module" "$DIR/install/real"
-for f in "$TOP"/harness/real/{Makefile,*.h} "$TOP"/harness/{bench/stock.c,kernel/copy.h}; do
+for f in "$TOP"/harness/real/{Makefile,stock.c,*.h} "$TOP/harness/kernel/copy.h"; do
 	cmp -s "$f" "$module/${f##*/}" || cp "$f" "$module/"
 done
 make -C "$src" O="$DIR/obj" ARCH=x86_64 M="$module" OURS="$src" STOCK="$BUILD/$LINE/stock" \
