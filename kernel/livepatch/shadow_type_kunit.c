@@ -9,6 +9,7 @@
  * calls by shadow_model_kunit.c.
  */
 #include <kunit/test.h>
+#include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -20,6 +21,7 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <trace/events/klp_shadow.h>
 #include <trace/events/kmem.h>
 
 #include "shadow.h"
@@ -437,6 +439,82 @@ static void g14_going_waits_for_a_running_one(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, released, 0U);
 	KUNIT_EXPECT_EQ(test, calls.releases, 1U);
 	disable(&mod_a);
+}
+
+/* === Tracepoints === */
+
+/* Variables of an id, as somebody counts who sees the events only. */
+static struct {
+	atomic_t there[3], moved, released;
+} events;
+
+static void count_event(unsigned long id, int n)
+{
+	if (id >= ID && id < ID + ARRAY_SIZE(events.there))
+		atomic_add(n, &events.there[id - ID]);
+}
+
+static void on_added(void *unused, void *obj, unsigned long id, size_t size)
+{
+	count_event(id, 1);
+}
+
+static void on_removed(void *unused, void *obj, unsigned long id)
+{
+	count_event(id, -1);
+}
+
+static void on_moved(void *unused, void *from, void *to, unsigned long id)
+{
+	atomic_inc(&events.moved);
+}
+
+static void on_converted(void *unused, void *obj, unsigned long old_id, unsigned long id)
+{
+	count_event(id, 1);
+}
+
+static void on_released(void *unused, void *obj, unsigned long id)
+{
+	atomic_inc(&events.released);
+}
+
+static void events_tell_what_is_there(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
+
+	memset(&events, 0, sizeof(events));
+	KUNIT_ASSERT_EQ(test, register_trace_klp_shadow_added(on_added, NULL), 0);
+	register_trace_klp_shadow_removed(on_removed, NULL);
+	register_trace_klp_shadow_moved(on_moved, NULL);
+	register_trace_klp_shadow_converted(on_converted, NULL);
+	register_trace_klp_shadow_released(on_released, NULL);
+
+	KUNIT_EXPECT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_EXPECT_EQ(test, add(&a, 5), 5U);
+	__klp_shadow_type_free(&parents[4], &a);
+	KUNIT_EXPECT_EQ(test, klp_shadow_move(&parents[3], &parents[MANY], ID, GFP_KERNEL), 0);
+	KUNIT_EXPECT_NE(test, klp_shadow_move(&parents[3], &parents[MANY], ID, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, klp_shadow_move(&parents[MANY], &parents[3], ID, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&events.there[0]), 4);
+	KUNIT_EXPECT_EQ(test, atomic_read(&events.moved), 2);
+	calls.fail = 3;
+	KUNIT_EXPECT_EQ(test, enable(&mod_b, &b, true), 0);
+	leave(&mod_a);
+	/* Numbers 1 and 2 are converted; 0 and 3 are freed instead. */
+	KUNIT_EXPECT_EQ(test, atomic_read(&events.there[0]), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&events.there[1]), 2);
+	disable(&mod_b);
+	KUNIT_EXPECT_EQ(test, atomic_read(&events.there[1]), 0);
+	klp_shadow_drain(NULL);
+	KUNIT_EXPECT_EQ(test, atomic_read(&events.released), 3);
+
+	unregister_trace_klp_shadow_added(on_added, NULL);
+	unregister_trace_klp_shadow_removed(on_removed, NULL);
+	unregister_trace_klp_shadow_moved(on_moved, NULL);
+	unregister_trace_klp_shadow_converted(on_converted, NULL);
+	unregister_trace_klp_shadow_released(on_released, NULL);
+	tracepoint_synchronize_unregister();
 }
 
 /* === G15, lifetimes === */
@@ -1356,6 +1434,7 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g14_pending_holds_the_module),
 	KUNIT_CASE(g14_parents_module_waits),
 	KUNIT_CASE(g14_going_waits_for_a_running_one),
+	KUNIT_CASE(events_tell_what_is_there),
 	KUNIT_CASE(g15_live_with_their_livepatch),
 	KUNIT_CASE(g15_stay_for_the_next),
 	KUNIT_CASE(g15_other_ids_are_left_alone),
