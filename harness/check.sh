@@ -73,7 +73,7 @@ fits()
 objects=()
 while read -r f; do
 	! fits "$TOP/$f" || objects+=("${f%c}o")
-done < <(cd "$TOP" && find kernel samples -name '*.c' | sort)
+done < <(cd "$TOP" && find kernel samples -path kernel/livepatch/takeover -prune -o -name '*.c' -print | sort)
 modules=tools/testing/selftests/livepatch/test_shadow_modules
 # shellcheck disable=SC2034  # each() gets its name
 mapfile -t module_objects < <(find "$TOP/$modules" -name '*.c' -printf '%f\n' | sed 's/c$/o/' | sort)
@@ -246,7 +246,7 @@ check_checkpatch()
 	# is no assertion.
 	# Headers of tracepoints have a style of their own.
 	for f in $(ours '\.[ch]|\.sh|Kconfig[^/]*' |
-		grep -vE '^(harness|tools/livepatch|tools/testing/klp-shadow|include/trace)/'); do
+		grep -vE '^(harness|tools/livepatch|tools/testing/klp-shadow|include/trace|scripts)/'); do
 		try "checkpatch --strict: $f" "$src/scripts/checkpatch.pl" --no-tree --strict --terse \
 			--no-summary --quiet --show-types --max-line-length=100 \
 			--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,UNNECESSARY_KERN_LEVEL,MACRO_ARG_REUSE,NEW_TYPEDEFS,USE_LOCKDEP \

@@ -44,7 +44,10 @@ struct klp_shadow_state {
 
 extern struct klp_shadow_state klp_shadow_state;
 
+/* A store that takes over that of a running kernel keeps its lock. */
+#ifndef klp_shadow_lock
 #define klp_shadow_lock		klp_shadow_state.lock
+#endif
 
 /* Number of variables handled in one section with the lock held. */
 #define KLP_SHADOW_BATCH	32

@@ -1,0 +1,439 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# In the VM: run the tests of the module klp_shadow that the file "tests" names. Each is a
+# function below. Prints TAP lines.
+
+cd /payload/ko || exit 1
+livepatches=/sys/kernel/livepatch
+tracing=/sys/kernel/tracing
+asleep=/sys/module/test_takeover_asleep/parameters
+nomem=/sys/module/test_takeover_nomem/parameters
+sleeper=/tmp/sleeper
+
+# fail(message): end the test
+fail()
+{
+	echo "# $*"
+	dmesg | tail -n 5 | sed 's/^/# /'
+	exit 1
+}
+
+# run(command...): a command of the module test_takeover
+run()
+{
+	echo "$*" >/sys/module/test_takeover/parameters/run || fail "'$*' failed"
+}
+
+# load(): take the store over
+load()
+{
+	insmod klp_shadow.ko || fail "klp_shadow does not load"
+}
+
+unload()
+{
+	rmmod klp_shadow || fail "klp_shadow cannot be unloaded"
+}
+
+# await(what, command...): wait until a command succeeds
+await()
+{
+	local i
+
+	for ((i = 0; i < 600; i++)); do
+		! "${@:2}" || return 0
+		sleep 0.1
+	done
+	fail "$1 does not happen"
+}
+
+# said(expression): the kernel has said something since the test began
+said()
+{
+	dmesg | sed "1,/test begins: $name\$/d" | grep -qE "$1"
+}
+
+# refused(expression): klp_shadow does not load, and says why
+refused()
+{
+	! insmod "${2:-klp_shadow.ko}" 2>/tmp/error || fail "klp_shadow loads"
+	said "$1" || fail "the log does not say '$1'"
+	[[ ! -e /sys/module/klp_shadow ]] || fail "klp_shadow is still there"
+}
+
+# not(command...)
+not()
+{
+	! "$@"
+}
+
+# settled(): no transition
+settled()
+{
+	not grep -qs 1 "$livepatches"/*/transition
+}
+
+# enable(livepatch)
+enable()
+{
+	insmod "$1.ko" || fail "$1 does not load"
+	await "the end of the transition" settled
+}
+
+# disable(livepatch)
+disable()
+{
+	echo 0 >"$livepatches/$1/enabled"
+	await "the end of $1" not test -e "$livepatches/$1"
+	await "the last use of $1" grep -qx 0 "/sys/module/$1/refcnt"
+	rmmod "$1" || fail "$1 cannot be unloaded"
+}
+
+# reads(line): check the output of /proc/version, with a livepatch enabled
+reads()
+{
+	local line
+
+	line=$(cat /proc/version)
+	[[ $line == "$1" ]] || fail "/proc/version is '$line', not '$1'"
+}
+
+# fall_asleep(): start a task that sleeps in the allocation of a variable
+fall_asleep()
+{
+	echo arm >$asleep/run
+	cat /proc/version >$sleeper &
+	await "sleep in an allocation" grep -qx 1 $asleep/asleep
+}
+
+# waits(pid, message): the job is still running after some time
+waits()
+{
+	sleep 2
+	kill -0 "$1" 2>/dev/null || fail "$2"
+}
+
+# --- Tests ---
+
+test_basic()
+{
+	run add 0 20000
+	run check 20000
+	load
+	run check 20000
+	run free 0 5000
+	run add 20000 30000
+	run check 30000
+	unload
+	run check 30000
+	run add 0 5000
+	run check 30000
+	# From an older store, with free places in between.
+	run free 10000 12000
+	load
+	run check 30000
+	run free 100 200
+	run free_all
+	run check 30000
+	unload
+	run check 30000
+	# An empty one.
+	load
+	run check 1000
+	unload
+	run add 0 1000
+	run check 1000
+	run free_all
+	said 'took over 20000 shadow variables' || fail "the numbers are not logged"
+	said 'gave 25000 shadow variables back' || fail "the numbers are not logged"
+}
+
+test_refusals()
+{
+	run add 0 1000
+	insmod test_takeover_rival.ko || fail "the rival does not load"
+	refused 'klp_shadow_free\(\) is redirected already'
+	rmmod test_takeover_rival
+	run check 1000
+
+	sysctl -q kernel.ftrace_enabled=0
+	refused 'ftrace is turned off'
+	sysctl -q kernel.ftrace_enabled=1
+	refused 'not built completely' incomplete/klp_shadow.ko
+	load
+	not insmod klp_shadow.ko 2>/dev/null || fail "a second copy loads"
+	not sysctl -q kernel.ftrace_enabled=0 2>/dev/null || fail "ftrace can be turned off"
+	not insmod test_takeover_rival.ko 2>/dev/null || fail "a rival loads"
+	run check 1000
+	unload
+	run check 1000
+	run free_all
+}
+
+test_replace()
+{
+	run add 0 1000
+	enable test_takeover_lp1
+	reads 'test_takeover_lp1: 1'
+	load
+	reads 'test_takeover_lp1: 2'
+	enable test_takeover_lp2
+	reads 'test_takeover_lp2: 3'
+	rmmod test_takeover_lp1
+	enable test_takeover_lp1
+	reads 'test_takeover_lp1: 4'
+	run check 1000
+	unload
+	reads 'test_takeover_lp1: 5'
+	rmmod test_takeover_lp2
+	enable test_takeover_lp2
+	reads 'test_takeover_lp2: 6'
+	load
+	disable test_takeover_lp2
+	rmmod test_takeover_lp1
+	enable test_takeover_lp1
+	reads 'test_takeover_lp1: 1'
+	disable test_takeover_lp1
+	run check 1000
+	unload
+	run free_all
+}
+
+# A livepatch was forced off while a task slept in the kernel's own allocation.
+test_forced()
+{
+	local loading
+
+	insmod test_takeover_asleep.ko || fail "cannot let tasks sleep"
+	run add 0 1000
+	enable test_takeover_lp1
+	fall_asleep
+	echo 0 >$livepatches/test_takeover_lp1/enabled
+	echo 1 >$livepatches/test_takeover_lp1/force
+	await "the end of the livepatch" not test -e $livepatches/test_takeover_lp1
+	insmod klp_shadow.ko &
+	loading=$!
+	waits $loading "klp_shadow does not wait for the task"
+	run check 1000
+	run free 0 500
+	said 'waiting for 1 tasks to leave the kernel.s own functions, such as cat:' ||
+		fail "the log does not say what it waits for"
+	echo wake >$asleep/run
+	wait $loading || fail "klp_shadow does not load"
+	await "the end of the task" grep -q lp1 $sleeper
+	# What it has added in the kernel's own function is found.
+	grep -qx 'test_takeover_lp1: 1' $sleeper || fail "the task: $(cat $sleeper)"
+	enable test_takeover_lp2
+	reads 'test_takeover_lp2: 2'
+	run check 1000
+	unload
+	reads 'test_takeover_lp2: 3'
+	disable test_takeover_lp2
+	rmmod test_takeover_asleep
+	run free_all
+}
+
+# Tasks that sleep in functions of this module: while it goes, and when loading is interrupted.
+test_asleep()
+{
+	local pid
+
+	insmod test_takeover_asleep.ko || fail "cannot let tasks sleep"
+	run add 0 1000
+	load
+	enable test_takeover_lp2
+	fall_asleep
+	rmmod klp_shadow &
+	pid=$!
+	waits $pid "unloading does not wait for the task"
+	run check 1000
+	run free 0 100
+	run add 0 100
+	echo wake >$asleep/run
+	wait $pid || fail "unloading failed"
+	await "the end of the task" grep -q lp2 $sleeper
+	run check 1000
+	disable test_takeover_lp2
+	enable test_takeover_lp2
+
+	# One task in the kernel's function, one in ours, and then loading is interrupted.
+	fall_asleep
+	insmod klp_shadow.ko 2>/dev/null &
+	pid=$!
+	waits $pid "klp_shadow does not wait for the task"
+	echo arm >$asleep/run
+	(run add 1000 1001) &
+	await "sleep in our function" grep -qx 2 $asleep/asleep
+	kill -TERM $pid
+	waits $pid "undoing does not wait for the task"
+	echo wake >$asleep/run
+	not wait $pid || fail "klp_shadow has loaded"
+	[[ ! -e /sys/module/klp_shadow ]] || fail "klp_shadow is still there"
+	run check 1001
+	load
+	run check 1001
+	unload
+	disable test_takeover_lp2
+	rmmod test_takeover_asleep
+	run free_all
+}
+
+cycle()
+{
+	run add 0 2000
+	load
+	run check 2000
+	run free 0 100
+	run add 2000 2100
+	run check 2100
+	unload
+	run check 2100
+	run free_all
+}
+
+test_tracers()
+{
+	local event
+
+	mount -t tracefs tracefs $tracing 2>/dev/null
+	echo 'klp_*' >$tracing/set_ftrace_filter
+	for tracer in function function_graph; do
+		echo $tracer >$tracing/current_tracer
+		cycle
+		grep -q klp_shadow_get $tracing/trace || fail "$tracer has traced nothing"
+		# A tracer that comes later, and goes first.
+		echo nop >$tracing/current_tracer
+		run add 0 2000
+		load
+		echo $tracer >$tracing/current_tracer
+		run check 2000
+		echo nop >$tracing/current_tracer
+		run check 2000
+		unload
+		run free_all
+		echo >$tracing/trace
+	done
+	for event in get alloc get_or_alloc free free_all; do
+		echo "p:probe_$event klp_shadow_$event" >>$tracing/kprobe_events
+		echo "r:return_$event klp_shadow_$event" >>$tracing/kprobe_events
+	done
+	echo 1 >$tracing/events/kprobes/enable
+	cycle
+	grep -q probe_get $tracing/trace || fail "no kprobe was hit"
+	grep -q return_get $tracing/trace || fail "no kretprobe was hit"
+	echo function >$tracing/current_tracer
+	cycle
+	echo nop >$tracing/current_tracer
+	echo 0 >$tracing/events/kprobes/enable
+	echo >$tracing/kprobe_events
+}
+
+# Each allocation of loading fails in turn.
+test_nomem()
+{
+	local nth failures=0
+
+	insmod test_takeover_nomem.ko || fail "cannot let allocations fail"
+	run add 0 20000
+	for ((nth = 1; nth < 2000; nth++)); do
+		echo $nth >$nomem/nth
+		if insmod klp_shadow.ko 2>/dev/null; then
+			run check 20000
+			unload
+			# Not all are fatal.
+			(($(<$nomem/count) >= nth)) || break
+		else
+			failures=$((failures + 1))
+			[[ ! -e /sys/module/klp_shadow ]] || fail "klp_shadow is still there"
+		fi
+		((nth % 10)) || run check 20000
+	done
+	echo "# $((nth - 1)) allocations, $failures fatal"
+	((failures >= 5)) || fail "too few failures: $failures"
+	run check 20000
+	rmmod test_takeover_nomem
+	run free_all
+	# The kernel reports some with a stack trace: nothing else may be wrong.
+	! dmesg | grep -v 'Call Trace' | grep -E -f /payload/shadow_bad_log || fail "the log is bad"
+	dmesg -C
+}
+
+test_hotplug()
+{
+	local switcher i
+
+	run add 0 5000
+	while :; do
+		echo 0 >/sys/devices/system/cpu/cpu1/online
+		echo 1 >/sys/devices/system/cpu/cpu1/online
+	done &
+	switcher=$!
+	for ((i = 0; i < 5; i++)); do
+		load
+		run check 5000
+		unload
+		run check 5000
+	done
+	kill $switcher
+	wait $switcher
+	echo 1 >/sys/devices/system/cpu/cpu1/online
+	run free_all
+}
+
+test_stress()
+{
+	local i
+
+	run add 0 20000
+	run stress start
+	for ((i = 0; i < ${cycles:-10}; i++)); do
+		load
+		sleep 1
+		run check 20000
+		unload
+		sleep 1
+	done
+	run check 20000
+	run stress stop
+	dmesg | grep -o 'stress: .*' | sed 's/^/# /'
+	run free_all
+}
+
+test_million()
+{
+	run add 0 1000000
+	run time
+	load
+	run time
+	run check 1000000
+	run free 0 200000
+	run add 1000000 1100000
+	run check 1100000
+	unload
+	run check 1100000
+	load
+	run free_all
+	run check 1100000
+	unload
+	dmesg | grep -oE 'lookups, .*|(took over|gave) .*' | sed 's/^/# /'
+}
+
+# --- Run them ---
+
+read -ra tests </payload/tests
+insmod test_takeover.ko || exit 1
+count=0 failed=0
+for name in "${tests[@]}"; do
+	count=$((count + 1))
+	echo "test begins: $name" >/dev/kmsg
+	if (set +e; "test_$name"); then
+		echo "ok $count $name"
+	else
+		echo "not ok $count $name"
+		failed=1
+		break
+	fi
+done
+echo "1..$count"
+((failed)) || rmmod test_takeover || failed=1
+((failed == 0))

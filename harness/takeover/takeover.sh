@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: KERNEL=<line> takeover.sh [-b] [TEST...]
+#
+# Test the module klp_shadow in the VM, on Debian's unmodified kernel of the line: each TEST
+# is a function of job.sh. Without arguments all. With -b: run broken modules, the
+# patches/*.patch, each of which its test must notice.
+
+# shellcheck source=SCRIPTDIR/../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+# The tests that share a boot.
+BOOTS=(
+	"basic refusals replace"
+	"forced asleep tracers hotplug"
+	"nomem"
+	"stress"
+	"million"
+)
+
+set_line
+here=$TOP/harness/takeover
+count=0 failed=0
+
+# run(directory, test...): run tests in the VM
+run()
+{
+	local payload log status=0
+
+	payload=$(mktemp -d)
+	mkdir "$payload/ko"
+	cp -r "$1"/ko/. "$payload/ko/"
+	echo "${*:2}" >"$payload/tests"
+	log=$BUILD/$LINE/debian/logs/${1##*/}-$2
+	VARIANT=debian VM_LOG=$log "$TOP/harness/vm/vm.sh" -t 900 -m 2G -p "$payload" \
+		-a 'hung_task_timeout=300' "$here/job.sh" || status=1
+	rm -rf "$payload"
+	return $status
+}
+
+# report(status, description): print a TAP line
+report()
+{
+	count=$((count + 1))
+	if (($1 == 0)); then
+		echo "ok $count $2"
+	else
+		failed=1
+		echo "not ok $count $2"
+	fi
+}
+
+busted=
+if [[ ${1:-} == -b ]]; then
+	busted=1
+	shift
+fi
+
+"$TOP/harness/vm/debian-kernel.sh"
+"$TOP/harness/vm/rootfs.sh"
+if [[ $busted ]]; then
+	for patch in "$here"/patches/*.patch; do
+		name=$(basename "$patch" .patch)
+		[[ $# == 0 || " $* " == *" $name "* ]] || continue
+		"$here/build.sh" "$patch"
+		read -ra tests <<<"$(sed -n 's/^Test: //p' "$patch")"
+		sign=$(sed -n 's/^Sign: //p' "$patch")
+		status=0
+		run "$BUILD/$LINE/takeover-$name" "${tests[@]}" >"$BUILD/$LINE/takeover-$name/log" 2>&1 || status=$?
+		# Noticed, and for its reason.
+		((status)) && grep -aqE "$sign" "$BUILD/$LINE/takeover-$name/log" \
+			"$BUILD/$LINE/debian/logs/takeover-$name-${tests[0]}".{console,out} && status=0 || status=1
+		report $status "broken: $name: $(sed -n '1p' "$patch")"
+	done
+else
+	"$here/build.sh"
+	if (($#)); then
+		BOOTS=("$*")
+	fi
+	for boot in "${BOOTS[@]}"; do
+		read -ra tests <<<"$boot"
+		status=0
+		run "$BUILD/$LINE/takeover" "${tests[@]}" || status=1
+		report $status "takeover: $boot"
+	done
+fi
+echo "1..$count"
+((failed == 0))

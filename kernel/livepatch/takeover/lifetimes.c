@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the livepatch core of a kernel with our store would tell it: which livepatches are
+ * enabled and disabled, and when transitions begin and are complete. Each function here is
+ * called in place of one of the livepatch core, and calls that.
+ *
+ * None of those calls is a tail call: klp_redirect_hook() has to find this module as the
+ * caller, and klp_tasks_wait_module() to find the function on the stack.
+ */
+#define pr_fmt(fmt) "klp_shadow: " fmt
+
+#include <linux/compiler.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/string.h>
+
+#include "../shadow_core.h"
+#include "takeover.h"
+
+enum {
+	KLP_ENABLE,
+	KLP_RELEASE,
+	KLP_INIT_TRANSITION,
+	KLP_REVERSE_TRANSITION,
+	KLP_COMPLETE_TRANSITION,
+	KLP_MODULE_COMING,
+	KLP_NR_HOOKS,
+};
+
+static struct klp_redirection klp_lifetimes_hooks[KLP_NR_HOOKS];
+
+/* The function of the kernel, with the type of the one that is called in its place. */
+#define klp_lifetimes_original(hook, ours) \
+	((typeof(ours) *)klp_lifetimes_hooks[hook].address)
+
+static bool klp_lifetimes_has_types(const struct module *mod)
+{
+	const struct klp_modinfo *info = mod->klp_info;
+	unsigned int i;
+
+	for (i = 1; i < info->hdr.e_shnum; i++) {
+		if (!strcmp(info->secstrings + info->sechdrs[i].sh_name, KLP_SHADOW_SECTION))
+			return true;
+	}
+
+	return false;
+}
+
+/* A livepatch that is being loaded: nobody else changes the list. */
+static bool klp_lifetimes_is_linked(const struct module *mod)
+{
+	struct module_use *use;
+
+	list_for_each_entry(use, &mod->target_list, target_list) {
+		if (use->target == THIS_MODULE)
+			return true;
+	}
+
+	return false;
+}
+
+static int klp_lifetimes_register(struct klp_patch *patch)
+{
+	if (!klp_lifetimes_has_types(patch->mod))
+		return 0;
+	/* Otherwise this module could go before the livepatch. */
+	if (!klp_lifetimes_is_linked(patch->mod)) {
+		pr_err("'%s' has shadow types, but was not built with klp_shadow.h of this module\n",
+		       patch->mod->name);
+		return -EINVAL;
+	}
+
+	return klp_shadow_register_patch(patch);
+}
+
+/* Earlier than in the core, which fails if there is a transition. It is undone then. */
+static int klp_lifetimes_enable(struct klp_patch *patch)
+{
+	bool livepatch = patch && patch->mod && patch->objs && is_livepatch_module(patch->mod);
+	int err;
+
+	if (livepatch) {
+		err = klp_lifetimes_register(patch);
+		if (err)
+			return err;
+	}
+	err = klp_lifetimes_original(KLP_ENABLE, klp_lifetimes_enable)(patch);
+	if (livepatch && err) {
+		klp_shadow_unregister_patch(patch, false);
+		klp_shadow_flush();
+	}
+
+	return err;
+}
+
+/*
+ * The last one to use a livepatch, before its module is put. Without klp_mutex. It has been
+ * unregistered by klp_lifetimes_complete(), unless it failed before its transition.
+ */
+static void klp_lifetimes_release(struct kobject *kobj)
+{
+	struct klp_patch *patch = container_of(kobj, struct klp_patch, kobj);
+
+	if (!patch->forced)
+		klp_shadow_unregister_patch(patch, false);
+	klp_shadow_flush();
+	klp_lifetimes_original(KLP_RELEASE, klp_lifetimes_release)(kobj);
+	barrier();
+}
+
+/* The four below are called with klp_mutex held. */
+
+static void klp_lifetimes_init_transition(struct klp_patch *patch, int state)
+{
+	klp_shadow_transition(patch, patch->replace, state);
+	klp_lifetimes_original(KLP_INIT_TRANSITION, klp_lifetimes_init_transition)(patch, state);
+	barrier();
+}
+
+static void klp_lifetimes_reverse_transition(void)
+{
+	struct klp_patch *patch = *klp_kernel.transition_patch;
+
+	klp_shadow_transition(patch, patch->replace, !patch->enabled);
+	klp_lifetimes_original(KLP_REVERSE_TRANSITION, klp_lifetimes_reverse_transition)();
+	barrier();
+}
+
+/* All tasks have changed over. */
+static void klp_lifetimes_complete_transition(void)
+{
+	struct klp_patch *patch = *klp_kernel.transition_patch, *old;
+	bool patching = *klp_kernel.target_state;
+
+	klp_shadow_complete(patching);
+	klp_lifetimes_original(KLP_COMPLETE_TRANSITION, klp_lifetimes_complete_transition)();
+
+	if (!patching) {
+		klp_shadow_unregister_patch(patch, patch->forced);
+	} else if (patch->replace) {
+		list_for_each_entry(old, klp_kernel.patches, list) {
+			if (old == patch)
+				break;
+			klp_shadow_unregister_patch(old, old->forced);
+		}
+	}
+}
+
+/* A module that a livepatch refuses is not announced as going. Without klp_mutex. */
+static int klp_lifetimes_module_coming(struct module *mod)
+{
+	int err;
+
+	err = klp_lifetimes_original(KLP_MODULE_COMING, klp_lifetimes_module_coming)(mod);
+	if (err)
+		klp_shadow_module_going(mod);
+
+	return err;
+}
+
+#define KLP_LIFETIMES_HOOK(_name, _target)	\
+	{ .name = (_name), .target = (_target), .hook = true }
+
+static struct klp_redirection klp_lifetimes_hooks[KLP_NR_HOOKS] = {
+	[KLP_ENABLE] = KLP_LIFETIMES_HOOK("klp_enable_patch", klp_lifetimes_enable),
+	[KLP_RELEASE] = KLP_LIFETIMES_HOOK("klp_kobj_release_patch", klp_lifetimes_release),
+	[KLP_INIT_TRANSITION] = KLP_LIFETIMES_HOOK("klp_init_transition",
+						   klp_lifetimes_init_transition),
+	[KLP_REVERSE_TRANSITION] = KLP_LIFETIMES_HOOK("klp_reverse_transition",
+						      klp_lifetimes_reverse_transition),
+	[KLP_COMPLETE_TRANSITION] = KLP_LIFETIMES_HOOK("klp_complete_transition",
+						       klp_lifetimes_complete_transition),
+	[KLP_MODULE_COMING] = KLP_LIFETIMES_HOOK("klp_module_coming",
+						 klp_lifetimes_module_coming),
+};
+
+/* After an error some functions may be redirected, for klp_lifetimes_exit(). */
+int klp_lifetimes_init(void)
+{
+	return klp_redirect(klp_lifetimes_hooks, KLP_NR_HOOKS);
+}
+
+/* Tasks may still be in the hooks. */
+void klp_lifetimes_exit(void)
+{
+	klp_unredirect(klp_lifetimes_hooks, KLP_NR_HOOKS);
+}

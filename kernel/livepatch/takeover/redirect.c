@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Redirecting functions of the kernel to ours, by ftrace.
+ *
+ * Not by a livepatch: any that replaces all others would disable it, without a callback.
+ *
+ * FTRACE_OPS_FL_IPMODIFY excludes livepatches of the same functions. With
+ * FTRACE_OPS_FL_PERMANENT the sysctl kernel.ftrace_enabled cannot be turned off. Not
+ * FTRACE_OPS_FL_RECURSION: a call by a callback of another tracer has to be redirected as
+ * well. This file is compiled without ftrace's own calls.
+ */
+#define pr_fmt(fmt) "klp_shadow: " fmt
+
+#include <linux/errno.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+
+#include "takeover.h"
+
+/* Its name until Linux 6.3. */
+#ifdef ftrace_instruction_pointer_set
+#define ftrace_regs_set_instruction_pointer	ftrace_instruction_pointer_set
+#endif
+
+#ifdef CONFIG_HAVE_DYNAMIC_FTRACE_WITH_ARGS
+#define KLP_REDIRECT_FLAGS	(FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT)
+#else
+#define KLP_REDIRECT_FLAGS	(FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT | \
+				 FTRACE_OPS_FL_SAVE_REGS)
+#endif
+
+/* In any context, NMI and without RCU included. */
+static void notrace klp_redirect_handler(unsigned long ip, unsigned long parent_ip,
+					 struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct klp_redirection *redirection = container_of(ops, struct klp_redirection, ops);
+
+	ftrace_regs_set_instruction_pointer(fregs,
+					    (unsigned long)READ_ONCE(redirection->target));
+}
+
+NOKPROBE_SYMBOL(klp_redirect_handler);
+
+/* The same for a function that the target calls. */
+static void notrace klp_redirect_hook(unsigned long ip, unsigned long parent_ip,
+				      struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	if (!within_module(parent_ip, THIS_MODULE))
+		klp_redirect_handler(ip, parent_ip, ops, fregs);
+}
+
+NOKPROBE_SYMBOL(klp_redirect_hook);
+
+/* Where a task is that has chosen a target and does not execute it yet. */
+void klp_redirect_range(struct klp_range *range)
+{
+	klp_kernel_function((unsigned long)klp_redirect_handler, range);
+}
+
+static int klp_redirect_one(struct klp_redirection *redirection)
+{
+	int *enabled = (int *)klp_kernel_symbol("ftrace_enabled");
+	int err;
+
+	redirection->address = klp_kernel_symbol(redirection->name);
+	if (!redirection->address || !enabled)
+		return -ENODEV;
+	redirection->ops.func = redirection->hook ? klp_redirect_hook : klp_redirect_handler;
+	redirection->ops.flags = KLP_REDIRECT_FLAGS;
+	err = ftrace_set_filter_ip(&redirection->ops, redirection->address, 0, 0);
+	if (!err)
+		err = register_ftrace_function(&redirection->ops);
+	if (!err) {
+		redirection->registered = true;
+		return 0;
+	}
+
+	if (!READ_ONCE(*enabled))
+		pr_err("ftrace is turned off: set the sysctl kernel.ftrace_enabled to 1\n");
+	else if (err == -EBUSY)
+		pr_err("%s() is redirected already, by a livepatch or another module\n",
+		       redirection->name);
+	else
+		pr_err("%s() cannot be redirected: %d\n", redirection->name, err);
+	ftrace_free_filter(&redirection->ops);
+
+	return err;
+}
+
+/* Redirect all of the functions. After an error some may be, for klp_unredirect(). */
+int klp_redirect(struct klp_redirection *redirections, unsigned int n)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < n && !err; i++)
+		err = klp_redirect_one(&redirections[i]);
+
+	return err;
+}
+
+/* In the other order. Tasks may still be in the targets. */
+void klp_unredirect(struct klp_redirection *redirections, unsigned int n)
+{
+	while (n--) {
+		if (!redirections[n].registered)
+			continue;
+		WARN_ON(unregister_ftrace_function(&redirections[n].ops));
+		ftrace_free_filter(&redirections[n].ops);
+		redirections[n].registered = false;
+	}
+}
