@@ -15,8 +15,8 @@
 #define KLP_SHADOW_LAYOUT_VERSION	1
 
 /*
- * The first table, the mark of an alias, the number of entries, and the list of registered
- * patches, or NULL. The rest are offsets of members, and a size.
+ * The first table, the mark of an alias, the number of entries, that of complete resizes,
+ * and the list of registered patches, or NULL. The rest are offsets of members, and a size.
  */
 static const struct klp_shadow_layout {
 	char magic[8];
@@ -25,6 +25,7 @@ static const struct klp_shadow_layout {
 	const void *first;
 	const void *alias;
 	const void *entries;
+	const void *resizes;
 	const void *patches;
 	u16 table_next, table_bits, table_salt, table_chains;
 	u16 shadow_node, shadow_target, shadow_parent, shadow_obj, shadow_id, shadow_data;
@@ -38,6 +39,7 @@ static const struct klp_shadow_layout {
 	.first = &klp_shadow_first,
 	.alias = KLP_SHADOW_ALIAS,
 	.entries = &klp_shadow_state.entries,
+	.resizes = &klp_shadow_resizes,
 	.table_next = offsetof(struct klp_shadow_table, next),
 	.table_bits = offsetof(struct klp_shadow_table, bits),
 	.table_salt = offsetof(struct klp_shadow_table, salt),
