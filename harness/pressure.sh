@@ -20,7 +20,7 @@ pressure()
 {
 	mkdir -p "$work/payload"
 	printf '%s\n' "variables=$1" "refusals=$3" >"$work/payload/pressure"
-	"$TOP/harness/vm/vm.sh" -t 1200 -m "$2" -a 'kmemleak=off slub_debug=-' -p "$work/payload" \
+	"$TOP/harness/vm/vm.sh" -t 1200 -m "$2" -a 'kmemleak=off slub_debug=- klp_shadow.check_parents=0' -p "$work/payload" \
 		"$TOP/harness/vm/jobs/pressure.sh"
 }
 

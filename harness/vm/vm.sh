@@ -9,6 +9,9 @@
 # JOB does, the kernel's log has no bad line and no memory has leaked. With -i: an interactive
 # shell instead.
 #
+# Parents that are freed before their variables are reported, a bad line; jobs that measure
+# switch it off.
+#
 # The guest sends its verdict last, by a separate serial port. No verdict is a failure.
 # VM_DISK names a file that the guest may write to, as its third disk. VM_ROOTFS names
 # another user land than build/rootfs.ext2. VARIANT=debian is Debian's own kernel, which
@@ -79,7 +82,7 @@ boot()
 		-kernel "$image"
 		-drive "file=${VM_ROOTFS:-$SHARED/rootfs.ext2},format=raw,if=virtio,readonly=on"
 		-drive "file=$work/payload.tar,format=raw,if=virtio,readonly=on"
-		-append "console=ttyS0 root=/dev/vda ro init=/usr/sbin/klp-shadow-init panic=-1 oops=panic slub_debug=FZPU $append"
+		-append "console=ttyS0 root=/dev/vda ro init=/usr/sbin/klp-shadow-init panic=-1 oops=panic slub_debug=FZPU klp_shadow.check_parents=1 $append"
 	)
 	[[ ! -f $DIR/initrd ]] || arguments+=(-initrd "$DIR/initrd")
 	[[ -z ${VM_DISK:-} ]] || arguments+=(-drive "file=$VM_DISK,format=raw,if=virtio")

@@ -9,6 +9,14 @@ switch=/sys/module/klp_shadow/parameters/check_parents
 module=test_klp_shadow_parents
 lp=test_klp_shadow_lp1
 
+# reported(id, n): whether there are n reports; if none is expected, after a while
+# shellcheck disable=SC2317 # await calls it
+reported()
+{
+	(($2)) || pause 1
+	(($(log_since "$mark" | grep -c "shadow variable '.*' ($1) was freed before the variable") == $2))
+}
+
 # frees(n): free a parent in way n; the log since then is in $log
 frees()
 {
@@ -19,13 +27,6 @@ frees()
 	await reported "$(printf '0x5d0e%04x' "$1")" "${2:-1}" >/dev/null
 	kmsg "expected WARNING ends"
 	log=$(log_since "$mark")
-}
-
-# reported(id, n): whether there are n reports; if none is expected, after a while
-reported()
-{
-	(($2)) || pause 1
-	(($(log_since "$mark" | grep -c "shadow variable '.*' ($1) was freed before the variable") == $2))
 }
 
 # is_reported(text, n): in way n, with the stack and the memory

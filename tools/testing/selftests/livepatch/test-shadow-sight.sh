@@ -19,6 +19,8 @@ line()
 	sed -n "s/^$2 //p" "$debugfs/$1"
 }
 
+# line_is(file, key, value)
+# shellcheck disable=SC2317 # await calls it
 line_is()
 {
 	[[ $(line "$1" "$2") == "$3" ]]
