@@ -364,8 +364,7 @@ def main():
     shutil.rmtree(f'{out}/tree', ignore_errors=True)
     shutil.copytree(f'{args.ours}/kernel/livepatch', store)
     shutil.copytree(HERE, f'{out}/tree/tools/testing/klp-shadow')
-    os.makedirs(f'{out}/tree/include/linux')
-    shutil.copy(f'{args.ours}/include/linux/livepatch_shadow.h', f'{out}/tree/include/linux')
+    shutil.copytree(f'{args.ours}/include', f'{out}/tree/include')
 
     mutants = [m for m in (patched(p, store, out) for p in args.patch) if m]
     for mutant in mutants:
