@@ -36,6 +36,19 @@ refuses()
 	result "$status" "$what" "$work/out"
 }
 
+# --- Broken variants ---
+
+# applies(patch): with fuzz 0, to our tree
+applies()
+{
+	patch -s -f -F0 -p1 --dry-run -d "$TOP" -i "$1"
+}
+
+for patch in "$TOP"/harness/busted/patches/*.patch "$TOP"/harness/real/busted/*.patch; do
+	applies "$patch" >"$work/log" 2>&1 || cat "$work/log" >>"$work/stale"
+done
+passes "busted: all variants apply" test ! -e "$work/stale"
+
 # --- Overlaying ---
 
 overlay=$TOP/harness/overlay/overlay.sh

@@ -18,11 +18,9 @@
 #include <linux/log2.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
+#include <trace/events/klp_shadow.h>
 
 #include "shadow_table.h"
-
-#define CREATE_TRACE_POINTS
-#include <trace/events/klp_shadow.h>
 
 /*
  * Existing livepatches keep lists, mutexes and spinlocks in the data and rely on

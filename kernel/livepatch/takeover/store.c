@@ -4,8 +4,6 @@
  * module. One compilation unit, because most of them are static.
  */
 #include "../shadow.c"
-/* Otherwise each file would define the tracepoints. */
-#undef CREATE_TRACE_POINTS
 #include "../shadow_table.c"
 #include "../shadow_reclaim.c"
 #include "../shadow_layout.c"
@@ -16,6 +14,9 @@
 #ifdef CONFIG_DEBUG_FS
 #include "../shadow_debugfs.c"
 #endif
+
+/* Last, because it defines the tracepoints. */
+#include "../shadow_trace.c"
 
 #include "takeover.h"
 
