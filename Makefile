@@ -28,6 +28,10 @@ help:
 	@echo 'make klp-build            a livepatch by the kernel'\''s own klp-build, Linux 7.3'
 	@echo 'make pressure             variables that take most of the memory: the page cache stays'
 	@echo 'make busted               broken stores that the tests must notice; VARIANTS="..." chooses'
+	@echo 'make stock-demo           the module klp_shadow takes over the store of Debian'\''s own kernel'
+	@echo 'make takeover             its tests, Linux 6.1 and 6.12; TESTS="stress ..." chooses'
+	@echo 'make takeover-busted      broken modules that these must notice; TESTS="no-wait ..." chooses'
+	@echo 'make dkms-deb             build its Debian package'
 	@echo 'make coverage             which lines of the store its tests reach'
 	@echo 'make bench                measure the store beside the kernel'\''s own; QUICK=1 is short'
 	@echo 'make bench-vm             the same in the VM, small: that it works there'
@@ -109,6 +113,19 @@ pressure: kernel
 busted: setup
 	@harness/busted/busted.sh $(VARIANTS)
 
+stock-demo: setup
+	@harness/takeover/demo.sh
+
+takeover: setup
+	@harness/takeover/takeover.sh $(TESTS)
+
+takeover-busted: setup
+	@harness/takeover/takeover.sh -b $(TESTS)
+
+dkms-deb: setup
+	@harness/setup.sh debhelper dh-dkms
+	@harness/takeover/dkms.sh
+
 coverage: setup
 	@harness/setup.sh gcovr
 	@harness/coverage.sh
@@ -130,4 +147,5 @@ clean:
 	@bash -c '. harness/lib.sh; may_write; rm -rf build' make
 
 .PHONY: help setup kernel demo test check compile litmus twin twin-bench mutants kunit-mutants kunit kunit-vm torture real real-busted \
-	real-cost klp-build pressure busted coverage docs bench bench-vm shell overlay clean
+	real-cost klp-build pressure busted coverage docs bench bench-vm shell overlay clean \
+	stock-demo takeover takeover-busted dkms-deb

@@ -278,6 +278,20 @@ test_asleep()
 	run free_all
 }
 
+# A variable that was added without redirection is found, later.
+test_stray()
+{
+	run add 100 1000
+	load
+	run stray
+	not said '1 shadow variables had been added' || fail "it was seen too early"
+	await "finding the variable" said '1 shadow variables had been added by calls that ftrace'
+	run check 1000
+	unload
+	run check 1000
+	run free_all
+}
+
 cycle()
 {
 	run add 0 2000
@@ -416,6 +430,53 @@ test_million()
 	run check 1100000
 	unload
 	dmesg | grep -oE 'lookups, .*|(took over|gave) .*' | sed 's/^/# /'
+}
+
+# tap(script): run a script of the selftests, with its TAP lines as comments
+tap()
+{
+	local status=0
+
+	"./$1" >/tmp/tap 2>&1 || status=$?
+	sed 's/^/# /' /tmp/tap
+	((status == 0 || status == 4)) || fail "$1 has failed"
+}
+
+# Our selftests, linked to the module.
+test_selftests()
+{
+	local part
+
+	load
+	cd livepatch || fail "no selftests"
+	for part in api data ctor race context lifetime table move failure; do
+		tap "test-shadow-$part.sh"
+	done
+	unload
+}
+
+test_lifetimes()
+{
+	load
+	cd livepatch || fail "no selftests"
+	tap test-shadow-lifetimes.sh
+	unload
+}
+
+# The kernel's own. That of ftrace turns it off, which livepatches prevent, and this module.
+test_stock()
+{
+	local script
+
+	load
+	mkdir -p "/lib/modules/$(uname -r)/extra"
+	cp stock/*.ko "/lib/modules/$(uname -r)/extra/"
+	depmod -a
+	cd stock || fail "no selftests"
+	for script in test-*.sh; do
+		[[ $script == test-ftrace.sh ]] || tap "$script"
+	done
+	unload
 }
 
 # --- Run them ---

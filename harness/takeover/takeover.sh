@@ -1,24 +1,31 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> takeover.sh [-b] [TEST...]
+# Usage: KERNEL=<line> takeover.sh [-k MODULE.ko] [TEST...]
+#        KERNEL=<line> takeover.sh -b [PATCH...]
 #
 # Test the module klp_shadow in the VM, on Debian's unmodified kernel of the line: each TEST
-# is a function of job.sh. Without arguments all. With -b: run broken modules, the
-# patches/*.patch, each of which its test must notice.
+# is a function of job.sh. Without arguments all. With -k: the module of this file. With -b:
+# broken modules, those of patches/PATCH.patch, each of which its test must notice.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 # The tests that share a boot.
 BOOTS=(
-	"basic refusals replace"
+	"basic refusals replace stray"
 	"forced asleep tracers hotplug"
 	"nomem"
+	"selftests lifetimes"
+	"stock"
 	"stress"
 	"million"
 )
 
 set_line
+if [[ ! $LINE =~ ^6\.(1|12)$ ]]; then
+	echo "1..0 # SKIP the module is tested on Linux 6.1 and 6.12, of Debian 12 and 13"
+	exit 0
+fi
 here=$TOP/harness/takeover
 count=0 failed=0
 
@@ -50,11 +57,15 @@ report()
 	fi
 }
 
-busted=
-if [[ ${1:-} == -b ]]; then
-	busted=1
-	shift
-fi
+busted='' module=''
+while getopts bk: option; do
+	case $option in
+	b) busted=1 ;;
+	k) module=$OPTARG ;;
+	*) die "usage: takeover.sh [-k MODULE.ko] [TEST...] | -b [PATCH...]" ;;
+	esac
+done
+shift $((OPTIND - 1))
 
 "$TOP/harness/vm/debian-kernel.sh"
 "$TOP/harness/vm/rootfs.sh"
@@ -74,6 +85,7 @@ if [[ $busted ]]; then
 	done
 else
 	"$here/build.sh"
+	[[ -z $module ]] || cp "$module" "$BUILD/$LINE/takeover/ko/klp_shadow.ko"
 	if (($#)); then
 		BOOTS=("$*")
 	fi

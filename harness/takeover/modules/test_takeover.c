@@ -9,6 +9,7 @@
  *   free FROM TO     free them
  *   check TO         each variable below TO is found if it exists, and not otherwise
  *   free_all         free all variables by id; each is destroyed once
+ *   stray            add the variable 7 by code of the kernel that is not redirected
  *   time             time lookups
  *   stress start     start threads that add, look up and free, and lookups in NMIs
  *   stress stop      stop them, and report
@@ -159,6 +160,25 @@ static int free_all(void)
 
 	return atomic_long_read(&destroyed) - before == expected &&
 	       atomic_long_read(&destroyed) == atomic_long_read(&constructed) ? 0 : -EINVAL;
+}
+
+/* Enter the kernel's function behind the call of ftrace. */
+static int add_stray(void)
+{
+	static const u8 endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+	u8 *entry = (u8 *)klp_shadow_alloc;
+	unsigned long i = 7;
+
+	entry += memcmp(entry, endbr, sizeof(endbr)) ? 0 : sizeof(endbr);
+	entry += 5;
+	if (!((typeof(klp_shadow_alloc) *)entry)(parent(i), id(i), sizeof(struct data),
+						 GFP_KERNEL, ctor, &i))
+		return -ENOMEM;
+	if (klp_shadow_get(parent(i), id(i)))
+		return -EEXIST;
+	__set_bit(i, present);
+
+	return 0;
 }
 
 static int time_lookups(void)
@@ -437,6 +457,8 @@ static int run_command(const char *command)
 		return check(to);
 	if (!strcmp(command, "free_all"))
 		return free_all();
+	if (!strcmp(command, "stray"))
+		return add_stray();
 	if (!strcmp(command, "time"))
 		return time_lookups();
 	if (!strcmp(command, "stress start"))

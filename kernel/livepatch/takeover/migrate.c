@@ -113,10 +113,9 @@ void klp_migrate_adopt(void)
 {
 	unsigned long n = 0;
 	unsigned int chain;
-	u64 start;
+	u64 start = ktime_get_ns();
 
 	klp_store_reserve(klp_migrate_count());
-	start = ktime_get_ns();
 
 	/* All lookups look into both tables before anything is added to ours. */
 	klp_calls_set_mode(KLP_ADOPT);

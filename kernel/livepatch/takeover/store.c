@@ -4,6 +4,8 @@
  * module. One compilation unit, because most of them are static.
  */
 #include "../shadow.c"
+/* Otherwise each file would define the tracepoints. */
+#undef CREATE_TRACE_POINTS
 #include "../shadow_table.c"
 #include "../shadow_reclaim.c"
 #include "../shadow_layout.c"
@@ -15,9 +17,6 @@
 #include "../shadow_debugfs.c"
 #endif
 
-/* Last, because it defines the tracepoints. */
-#include "../shadow_trace.c"
-
 #include "takeover.h"
 
 const struct klp_store_calls klp_store_calls = {
@@ -28,7 +27,7 @@ const struct klp_store_calls klp_store_calls = {
 	.free_all = klp_shadow_free_all,
 };
 
-int klp_store_init(void)
+int __init klp_store_init(void)
 {
 	int err;
 
@@ -69,7 +68,7 @@ void klp_store_exit(void)
 }
 
 /* The files in debugfs. Open ones pin the module, so not before it is certain to stay. */
-void klp_store_show(void)
+void __init klp_store_show(void)
 {
 #ifdef CONFIG_DEBUG_FS
 	klp_shadow_debugfs_init();
