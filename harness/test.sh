@@ -4,8 +4,9 @@
 #
 # Run all tests: the static checks, the litmus tests, the store in user space, the tests of
 # the harness, and in the VM the livepatch selftests, the KUnit suite, a million variables,
-# livepatches of a stock kernel, two torture scenarios, a broken store that must be
-# detected, and the demo. The last line has the counts. Succeeds if no test fails.
+# livepatches of a stock kernel, two torture scenarios, the module that takes over the store
+# of Debian's kernel, a broken store that must be detected, and the demo. The last line has
+# the counts. Succeeds if no test fails.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -84,6 +85,7 @@ lane_1()
 	part kunit "$TOP/harness/kunit-vm.sh"
 	part stock-livepatches vm stock-livepatches -t 300
 	part torture "$TOP/harness/torture/torture.sh" 15 "${SCENARIOS[@]}"
+	part takeover "$TOP/harness/takeover/takeover.sh" basic replace forced asleep
 }
 
 lane_2()
@@ -110,7 +112,7 @@ lane_1
 wait "$other" || :
 trap - EXIT
 cat "$logs/lane-2"
-for name in selftests kunit stock-livepatches torture check litmus twin harness million busted demo; do
+for name in selftests kunit stock-livepatches torture takeover check litmus twin harness million busted demo; do
 	tally "$name" "$logs/$name.tap" "$(cat "$logs/$name.status" 2>/dev/null || echo 1)"
 done
 

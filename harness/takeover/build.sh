@@ -15,50 +15,75 @@ log=$BUILD/$LINE/debian/log
 mkdir -p "$dir"
 exec 9>"$BUILD/$LINE/takeover.lock"
 flock 9
-rm -rf "$dir"/{source,ko}
-"$TOP/harness/takeover/source.sh" "$dir/source"
+rm -rf "$dir/new"
+"$TOP/harness/takeover/source.sh" "$dir/new"
 if [[ ${1:-} ]]; then
-	patch -s -p1 -F0 -d "$dir/source" -i "$1" >"$dir/patch.log" 2>&1 ||
+	patch -s -p1 -F0 -d "$dir/new" -i "$1" >"$dir/patch.log" 2>&1 ||
 		die "$1 does not apply; see $dir/patch.log"
 fi
-cp -r "$TOP/harness/takeover/modules" "$dir/source/"
-# Our selftests, linked to the module.
-selftests=$dir/source/selftests
-cp -r "$TOP/tools/testing/selftests/livepatch/test_shadow_modules" "$selftests"
-cat >>"$selftests/Makefile" <<-'END'
-	ccflags-y += -include $(src)/../kernel/livepatch/takeover/klp_shadow.h -I$(src)/../include
-END
-echo 'obj-m += modules/ selftests/' >>"$dir/source/Kbuild"
-# The kernel's own, as they are.
-"$TOP/harness/source.sh" stock
+cp -r "$TOP/harness/takeover/modules" "$dir/new/"
+echo 'obj-m += modules/' >>"$dir/new/Kbuild"
+
 stock=$BUILD/$LINE/stock
-if [[ -d $stock/lib/livepatch ]]; then
-	mkdir "$dir/source/stock"
-	cp "$stock"/lib/livepatch/*.c "$dir/source/stock/"
-	for f in "$dir"/source/stock/*.c; do
+shopt -s nullglob
+
+# selftests(): add our selftests, linked to the module, and the kernel's own, as they are
+selftests()
+{
+	local kernels=("$stock"/lib/livepatch/*.c "$stock"/tools/testing/selftests/livepatch/test_modules/*.c)
+	local f
+
+	cp -r "$TOP/tools/testing/selftests/livepatch/test_shadow_modules" "$dir/new/selftests"
+	cat >>"$dir/new/selftests/Makefile" <<-'END'
+	ccflags-y += -include $(src)/../kernel/livepatch/takeover/klp_shadow.h -I$(src)/../include
+	END
+	mkdir "$dir/new/stock"
+	cp "${kernels[@]}" "$dir/new/stock/"
+	for f in "${kernels[@]}"; do
 		echo "obj-m += $(basename "$f" .c).o"
-	done >"$dir/source/stock/Kbuild"
-else
-	cp -r "$stock/tools/testing/selftests/livepatch/test_modules" "$dir/source/stock"
-	sed -n '/^obj-m/,/[^\\]$/p' "$dir/source/stock/Makefile" >"$dir/source/stock/Kbuild"
+	done >"$dir/new/stock/Kbuild"
+	echo 'obj-m += selftests/ stock/' >>"$dir/new/Kbuild"
+}
+
+# install_selftests(): put modules and scripts of both where the scripts expect them
+install_selftests()
+{
+	local ours=$dir/ko/livepatch theirs=$dir/ko/stock f
+
+	mkdir -p "$ours/test_shadow_modules" "$theirs/test_modules"
+	for f in "$dir"/source/selftests/*.c; do
+		f=$dir/ko/$(basename "$f" .c).ko
+		[[ ! -f $f ]] || mv "$f" "$ours/test_shadow_modules/"
+	done
+	mv "$dir/ko/test_klp_shadow_header.ko" "$ours/test_shadow_modules/"
+	mv "$dir"/ko/test_klp_*.ko "$theirs/test_modules/"
+	cp "$TOP"/tools/testing/selftests/livepatch/{*.sh,shadow_bad_log} "$ours/"
+	cp "$stock"/tools/testing/selftests/livepatch/*.sh "$theirs/"
+	for f in "$stock"/tools/testing/selftests/livepatch/*.c; do
+		gcc -o "$theirs/$(basename "$f" .c)" "$f"
+	done
+}
+
+if [[ ! ${1:-} ]]; then
+	"$TOP/harness/source.sh" stock
+	selftests
 fi
-echo 'obj-m += stock/' >>"$dir/source/Kbuild"
+if [[ -f $dir/ko/klp_shadow.ko ]] && diff -r "$dir/source" "$dir/new" >/dev/null; then
+	exit 0
+fi
+rm -rf "$dir"/{source,ko}
+mv "$dir/new" "$dir/source"
 
 say "building klp_shadow for Debian's Linux $LINE${1:+, broken: $(basename "$1" .patch)}"
 KCFLAGS=-Werror "$TOP/harness/vm/debian-kernel.sh" -m "$dir/source" "$dir/ko"
-mkdir -p "$dir/ko/livepatch/test_shadow_modules" "$dir/ko/stock"
-mv "$dir"/ko/test_klp_shadow_*.ko "$dir/ko/livepatch/test_shadow_modules/"
-if [[ -f $dir/ko/livepatch/test_shadow_modules/test_klp_shadow_vars.ko ]]; then
-	mv "$dir/ko/livepatch/test_shadow_modules/test_klp_shadow_vars.ko" "$dir/ko/stock/"
-fi
-mv "$dir"/ko/test_klp_*.ko "$dir/ko/stock/"
-cp "$TOP"/tools/testing/selftests/livepatch/*shadow* -t "$dir/ko/livepatch/" 2>/dev/null || :
-cp "$stock"/tools/testing/selftests/livepatch/*.sh "$dir/ko/stock/"
+[[ ${1:-} ]] || install_selftests
 # For the test that it is refused.
 mkdir "$dir/ko/incomplete"
 cp "$dir/ko/klp_shadow.ko" "$dir/ko/incomplete/"
 make -s -C "$dir/source" klp-reloc
-"$dir/source/klp-reloc" "$dir/ko/klp_shadow.ko" klp_kernel_lookup kallsyms_lookup_name
+mv "$dir/source/klp-reloc" "$dir/"
+"$dir/klp-reloc" "$dir/ko/klp_shadow.ko" klp_kernel_lookup kallsyms_lookup_name
 if grep -m 1 'WARNING\|warning:' "$log" >&2; then
+	rm "$dir/ko/klp_shadow.ko"
 	die "the build has a warning, see $log"
 fi

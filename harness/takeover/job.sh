@@ -470,7 +470,7 @@ test_stock()
 
 	load
 	mkdir -p "/lib/modules/$(uname -r)/extra"
-	cp stock/*.ko "/lib/modules/$(uname -r)/extra/"
+	cp stock/test_modules/*.ko "/lib/modules/$(uname -r)/extra/"
 	depmod -a
 	cd stock || fail "no selftests"
 	for script in test-*.sh; do
