@@ -414,6 +414,36 @@ static void g14_parents_module_waits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.releases, 3U);
 }
 
+/* Those that concern the module are found among many others, which stay pending. */
+static void g14_search_among_others(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), c = SMALL();
+	unsigned int i;
+
+	c.id = ID_LATEST;
+	c.parent_module = NULL;
+	c.release = late_release;
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
+	KUNIT_ASSERT_EQ(test, enable(&mod_c, &c, false), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, 2), 2U);
+	KUNIT_ASSERT_EQ(test, add(&c, MANY), (unsigned int)MANY);
+	__klp_shadow_type_free(&parents[0], &c);
+	/* The worker sleeps in this one. */
+	msleep(50);
+	for (i = 1; i < MANY; i++) {
+		__klp_shadow_type_free(&parents[i], &c);
+		if (i == MANY / 2 || i == MANY - 2)
+			__klp_shadow_type_free(&parents[i == MANY / 2], &a);
+	}
+	klp_shadow_module_going(&mod_owner);
+	KUNIT_EXPECT_EQ(test, calls.releases, 2U);
+	complete_all(&late);
+	klp_shadow_drain(NULL);
+	KUNIT_EXPECT_EQ(test, calls.releases, MANY + 2U);
+	disable(&mod_c);
+	disable(&mod_a);
+}
+
 /* A callback that is running is waited for, too. */
 static void g14_going_waits_for_a_running_one(struct kunit *test)
 {
@@ -1433,6 +1463,7 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g14_free_all_releases_each),
 	KUNIT_CASE(g14_pending_holds_the_module),
 	KUNIT_CASE(g14_parents_module_waits),
+	KUNIT_CASE(g14_search_among_others),
 	KUNIT_CASE(g14_going_waits_for_a_running_one),
 	KUNIT_CASE(events_tell_what_is_there),
 	KUNIT_CASE(g15_live_with_their_livepatch),
