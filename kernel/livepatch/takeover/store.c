@@ -3,9 +3,12 @@
  * The store, compiled from its unchanged sources, and access to its internals for the
  * module. One compilation unit, because most of them are static.
  */
-#include "../shadow.c"
+#define pr_fmt(fmt) "livepatch: " fmt
+
+#include "../shadow_trace.c"
 /* Otherwise each file would define the tracepoints. */
 #undef CREATE_TRACE_POINTS
+#include "../shadow.c"
 #include "../shadow_table.c"
 #include "../shadow_reclaim.c"
 #include "../shadow_layout.c"
