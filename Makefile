@@ -17,6 +17,8 @@ help:
 	@echo 'make litmus               the litmus tests, with herd7 and the kernel'\''s memory model'
 	@echo 'make twin                 the store in user space, against a model and in threads'
 	@echo 'make twin-bench           alloc and free at native speed, beside the kernel'\''s own store'
+	@echo 'make tools                build/tools/klp-shadow, which shows the shadow variables of a machine'
+	@echo 'make tools-test           tests of it, in user space and in the VM'
 	@echo 'make mutants              small changes of the store that the twin must notice'
 	@echo 'make kunit-mutants        the same of types and conversion, with KUnit; EVERY=<n> takes each nth'
 	@echo 'make kunit                the KUnit suite on user-mode Linux: seconds, once built'
@@ -72,6 +74,13 @@ docs: setup
 
 litmus: setup
 	@harness/litmus.sh
+
+tools:
+	@$(MAKE) -s -C tools/livepatch O='$(CURDIR)/build/tools'
+	@echo build/tools/klp-shadow
+
+tools-test: kernel
+	@harness/klp-shadow/klp-shadow.sh
 
 twin: setup
 	@harness/twin.sh
@@ -146,6 +155,6 @@ overlay:
 clean:
 	@bash -c '. harness/lib.sh; may_write; rm -rf build' make
 
-.PHONY: help setup kernel demo test check compile litmus twin twin-bench mutants kunit-mutants kunit kunit-vm torture real real-busted \
+.PHONY: help setup kernel demo test check compile litmus tools tools-test twin twin-bench mutants kunit-mutants kunit kunit-vm torture real real-busted \
 	real-cost klp-build pressure busted coverage docs bench bench-vm shell overlay clean \
 	stock-demo takeover takeover-busted dkms-deb

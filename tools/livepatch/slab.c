@@ -122,7 +122,8 @@ struct slabs *slabs_open(const struct memory *memory, const struct symbol symbol
 		slabs_close(slabs);
 		return NULL;
 	}
-	qsort(slabs->caches, slabs->nr_caches, sizeof(*slabs->caches), by_address);
+	if (slabs->nr_caches)
+		qsort(slabs->caches, slabs->nr_caches, sizeof(*slabs->caches), by_address);
 
 	return slabs;
 }

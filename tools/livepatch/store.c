@@ -12,9 +12,10 @@
  * are limited.
  *
  * Our store has several tables while it is resized. They are read in the order in which
- * entries move, so that none is missed, and those that are met twice are removed.
+ * entries move, so that none is missed, and those that are met twice are removed. If a resize
+ * has ended meanwhile, all is read again: others may have moved back behind the reader. The
+ * store counts a resize a grace period after its end, and replaces the table at its end.
  */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,7 @@ struct layout {
 	u64 first;
 	u64 alias;
 	u64 entries;
+	u64 resizes;
 	u64 patches;
 	u16 offsets[20];
 };
@@ -146,6 +148,7 @@ static void find_ours(struct store *store, u64 address)
 	store->first = get_u64(memory, &layout.first);
 	store->alias = get_u64(memory, &layout.alias);
 	store->entries = get_u64(memory, &layout.entries);
+	store->resizes = get_u64(memory, &layout.resizes);
 	store->patches = get_u64(memory, &layout.patches);
 	for (i = 0; i < sizeof(offsets) / sizeof(*offsets); i++)
 		*offsets[i] = get_u16(memory, &layout.offsets[i]);
@@ -270,7 +273,6 @@ static bool walk_chain(struct reader *reader, const struct table *table, u64 cha
 			reader->depth--;
 			snapshot->nr--;
 		}
-		sched_yield();
 	}
 }
 
@@ -334,6 +336,18 @@ static bool read_table(struct reader *reader, u64 address)
 	return true;
 }
 
+/* The table behind the first one, 0 if there is none. */
+static bool read_large(const struct store *store, u64 *large)
+{
+	if (!memory_read_u64(store->memory, store->first + store->table_next, large))
+		return false;
+	/* While there are aliases, the first table follows itself. */
+	if (*large == store->first)
+		*large = 0;
+
+	return true;
+}
+
 /*
  * Read the first table and those that follow it. False if they were replaced meanwhile, or
  * are no tables.
@@ -341,27 +355,25 @@ static bool read_table(struct reader *reader, u64 address)
 static bool read_tables(struct reader *reader)
 {
 	const struct store *store = reader->store;
-	u64 table = store->first, next, large = 0, now;
+	u64 before, large, now, table, next;
 	unsigned int i;
 
-	for (i = 0; i < MAX_TABLES; i++) {
-		if (!read_table(reader, table) ||
-		    !memory_read_u64(store->memory, table + store->table_next, &next))
+	if (!read_large(store, &before) || !read_table(reader, store->first) ||
+	    !read_large(store, &large) || (before && before != large))
+		return false;
+	table = large;
+	for (i = 0; table; i++) {
+		if (i == MAX_TABLES || !read_table(reader, table))
 			return false;
-		/* While there are aliases, the first table follows itself. */
-		if (!next || next == table)
+		/* Shrinking into the first table, which leads back. */
+		if (table == store->first)
 			break;
-		if (!i)
-			large = next;
-		else if (table == store->first)
-			break;
+		if (!memory_read_u64(store->memory, table + store->table_next, &next))
+			return false;
 		table = next;
 	}
-	if (i == MAX_TABLES ||
-	    !memory_read_u64(store->memory, store->first + store->table_next, &now))
-		return false;
 
-	return !large || now == large;
+	return !large || (read_large(store, &now) && now == large);
 }
 
 static int by_pair(const void *a, const void *b)
@@ -382,7 +394,8 @@ static void remove_twins(struct snapshot *snapshot)
 	struct variable *variables = snapshot->variables;
 	size_t i, n = 0;
 
-	qsort(variables, snapshot->nr, sizeof(*variables), by_pair);
+	if (snapshot->nr)
+		qsort(variables, snapshot->nr, sizeof(*variables), by_pair);
 	for (i = 0; i < snapshot->nr; i++) {
 		if (!n || by_pair(&variables[n - 1], &variables[i]))
 			variables[n++] = variables[i];
@@ -400,27 +413,38 @@ static void start(struct reader *reader)
 	reader->steps = 0;
 }
 
-static void read_ours(struct reader *reader)
+/* Whether all was read: the store agrees, or its variables come and go. */
+static bool read_once(struct reader *reader)
 {
 	const struct store *store = reader->store;
+	u64 before, after, resizes, now;
 	struct snapshot *snapshot = reader->snapshot;
-	u64 before, after;
+
+	start(reader);
+	if (!memory_read_u64(store->memory, store->resizes, &resizes) ||
+	    !memory_read_u64(store->memory, store->entries, &before))
+		return false;
+	if (!read_tables(reader))
+		return false;
+	remove_twins(snapshot);
+	if (!memory_read_u64(store->memory, store->entries, &after) ||
+	    !memory_read_u64(store->memory, store->resizes, &now))
+		return false;
+
+	return now == resizes && (before != after || before == snapshot->nr || snapshot->torn);
+}
+
+static void read_ours(struct reader *reader)
+{
 	unsigned int i;
-	bool counted;
 
 	for (i = 0; i < MAX_READS; i++) {
-		start(reader);
-		counted = memory_read_u64(store->memory, store->entries, &before);
-		snapshot->moving = !read_tables(reader);
-		remove_twins(snapshot);
-		counted &= memory_read_u64(store->memory, store->entries, &after);
-		if (!snapshot->moving && (!counted || before != after || before == snapshot->nr))
-			break;
+		if (read_once(reader))
+			return;
 		pause_ms(10);
 	}
-	/* The store counts others than were found, and says that none came or went. */
-	if (i == MAX_READS && !snapshot->torn)
-		snapshot->moving = true;
+	remove_twins(reader->snapshot);
+	reader->snapshot->moving = true;
 }
 
 static void read_stock(struct reader *reader)

@@ -18,8 +18,9 @@ struct store {
 	bool stock;		/* the kernel's own */
 	u64 first;		/* first table; of the stock store its chains */
 	u64 alias;		/* parent of an entry that is an alias */
-	u64 entries;	/* counter, 0 if there is none */
-	u64 patches;	/* list, 0 if there is none */
+	u64 entries;		/* counter */
+	u64 resizes;		/* counter */
+	u64 patches;		/* list, 0 if there is none */
 	u16 table_next, table_bits, table_salt, table_chains;
 	u16 shadow_node, shadow_target, shadow_parent, shadow_obj, shadow_id, shadow_data;
 	u16 patch_list, patch_mod, patch_types, patch_nr_types, patch_registered;

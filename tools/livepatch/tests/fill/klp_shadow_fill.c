@@ -2,10 +2,11 @@
 /*
  * Fills the store for the tests of klp-shadow, on any kernel.
  *
- * FILL_STAY	<parent, id> for each of @stay parents in a slab cache of their own. The data
- *		is the parent's address and its number
- * FILL_CHURN	@low to @high variables on the first of these parents, which a thread adds
- *		and removes one by one while @churn is set
+ * FILL_STAY	@stay variables on as many parents, which have a slab cache of their own.
+ *		The data is the parent's address and a number
+ * FILL_CHURN	@low to @high variables on such parents, which a thread adds and removes
+ *		one by one while @churn is set
+ * FILL_LEAK	one more every 20 ms while @leak is set, and @churn is not
  * FILL_NULL	@nulls variables on NULL with the ids from FILL_NULL on: one chain of the
  *		kernel's own store
  * FILL_MOVE	a variable that was moved to the first parent, if the store can move
@@ -20,6 +21,7 @@
 
 #define FILL_STAY	0x57a9UL
 #define FILL_CHURN	0xc4a0UL
+#define FILL_LEAK	0x1eacUL
 #define FILL_MOVE	0x304eUL
 #define FILL_NULL	0xfffffff000000000UL
 
@@ -33,6 +35,8 @@ static unsigned int nulls = 10;
 module_param(nulls, uint, 0444);
 static bool churn;
 module_param(churn, bool, 0644);
+static bool leak;
+module_param(leak, bool, 0644);
 /* Times that the thread has added all and removed them again. */
 static unsigned long rounds;
 module_param(rounds, ulong, 0444);
@@ -48,6 +52,7 @@ struct fill_data {
 
 static struct kmem_cache *cache;
 static struct fill_parent **parents;
+static unsigned int nr_parents;
 static struct task_struct *thread;
 
 /* With a constructor, the cache is not merged with others. */
@@ -71,10 +76,13 @@ static bool add(void *parent, unsigned long id, unsigned long number)
 static int fill_thread(void *unused)
 {
 	unsigned int i = low;
+	unsigned long leaked = 0;
 
 	while (!kthread_should_stop()) {
 		if (!READ_ONCE(churn)) {
 			msleep(20);
+			if (READ_ONCE(leak))
+				add((void *)++leaked, FILL_LEAK, leaked);
 			continue;
 		}
 		for (; i < high; i++) {
@@ -98,10 +106,11 @@ static void empty(void)
 
 	klp_shadow_free_all(FILL_STAY, NULL);
 	klp_shadow_free_all(FILL_CHURN, NULL);
+	klp_shadow_free_all(FILL_LEAK, NULL);
 	klp_shadow_free_all(FILL_MOVE, NULL);
 	for (i = 0; i < nulls; i++)
 		klp_shadow_free(NULL, FILL_NULL + i, NULL);
-	for (i = 0; i < stay && parents[i]; i++)
+	for (i = 0; i < nr_parents && parents[i]; i++)
 		kmem_cache_free(cache, parents[i]);
 	vfree(parents);
 	kmem_cache_destroy(cache);
@@ -111,9 +120,9 @@ static int fill(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < stay; i++) {
+	for (i = 0; i < nr_parents; i++) {
 		parents[i] = kmem_cache_alloc(cache, GFP_KERNEL);
-		if (!parents[i] || !add(parents[i], FILL_STAY, i))
+		if (!parents[i] || (i < stay && !add(parents[i], FILL_STAY, i)))
 			return -ENOMEM;
 		cond_resched();
 	}
@@ -139,10 +148,11 @@ static int __init fill_init(void)
 {
 	int err;
 
-	if (!stay || low > high || high > stay)
+	if (!stay || low > high)
 		return -EINVAL;
+	nr_parents = max(stay, high);
 	cache = kmem_cache_create("klp_shadow_fill", sizeof(struct fill_parent), 0, 0, parent_ctor);
-	parents = vzalloc(array_size(stay, sizeof(*parents)));
+	parents = vzalloc(array_size(nr_parents, sizeof(*parents)));
 	if (!cache || !parents) {
 		vfree(parents);
 		kmem_cache_destroy(cache);

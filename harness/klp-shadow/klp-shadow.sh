@@ -1,0 +1,85 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: KERNEL=<line> klp-shadow.sh [images | fuzz SECONDS | mutants | vm | debian]
+#
+# Test the program klp-shadow of tools/livepatch. Prints TAP.
+#
+# images: images of memory, sound and damaged, with AddressSanitizer. fuzz: random damage.
+# mutants: broken variants of the program, which images must detect. vm: in the VM with the
+# kernel of 'make kernel', beside a module that adds and removes variables. debian: the same
+# with Debian's own kernel of the line. Without arguments: images, 10 s of fuzz, vm.
+#
+# ROUNDS is how often the VM looks while variables come and go.
+
+# shellcheck source=SCRIPTDIR/../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+set_line
+export KERNEL=$LINE
+source=$TOP/tools/livepatch
+out=$BUILD/klp-shadow
+mkdir -p "$out"
+
+# program(directory, make-variable...): build klp-shadow
+program()
+{
+	make -s -C "$source" O="$out/$1" "${@:2}" >"$out/log" 2>&1 ||
+		die "klp-shadow could not be built: $(grep -m 1 -E 'error|\*\*\*' "$out/log"); see $out/log"
+}
+
+images()
+{
+	program asan CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all'
+	"$source/tests/test.py" "$out/asan/klp-shadow" "$@"
+}
+
+# in_vm(directory): with the module that is in the directory
+in_vm()
+{
+	program static LDFLAGS=-static
+	cp "$out/static/klp-shadow" "$1/"
+	echo "${ROUNDS:-6}" >"$1/rounds"
+	# Without the checks of memory, which make 100,000 variables slow.
+	VM_LOG=$BUILD/$LINE${VARIANT:+/$VARIANT}/logs/klp-shadow "$TOP/harness/vm/vm.sh" -t 1200 \
+		-a 'kmemleak=off slub_debug=-' -p "$1" "$TOP/harness/klp-shadow/job.sh"
+}
+
+vm()
+{
+	local module=$out/$LINE/module log=$out/$LINE/log
+
+	set_dir
+	[[ -f $DIR/obj/Module.symvers ]] || die "no kernel in $DIR/obj: 'make kernel KERNEL=$LINE' builds one"
+	rm -rf "${out:?}/$LINE"
+	mkdir -p "$module" "$out/$LINE/payload"
+	cp "$source"/tests/fill/* "$module/"
+	make -C "$BUILD/$LINE/src" O="$DIR/obj" ARCH=x86_64 M="$module" modules >"$log" 2>&1 ||
+		die "the module could not be built: $(grep -m 1 -E 'error:|\*\*\*' "$log"); see $log"
+	cp "$module"/*.ko "$out/$LINE/payload/"
+	in_vm "$out/$LINE/payload"
+}
+
+debian()
+{
+	local payload=$out/$LINE-debian
+
+	"$TOP/harness/vm/debian-kernel.sh"
+	"$TOP/harness/vm/rootfs.sh"
+	rm -rf "$payload"
+	"$TOP/harness/vm/debian-kernel.sh" -m "$source/tests/fill" "$payload"
+	VARIANT=debian in_vm "$payload"
+}
+
+case ${1:-} in
+'')
+	status=0
+	images || status=1
+	images fuzz 10 || status=1
+	vm || status=1
+	exit "$status"
+	;;
+images | vm | debian) "$1" ;;
+fuzz) images fuzz "${2:-60}" ;;
+mutants) "$source/tests/mutants.py" "$source" "$out/mutants" ;;
+*) die "usage: klp-shadow.sh [images | fuzz SECONDS | mutants | vm | debian]" ;;
+esac
