@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * debugfs: what is in the store. All of it is counted when a file is read.
+ * Files in debugfs. Their contents are counted when they are read.
  *
  * klp_shadow/ids		a line for each id: its types and variables
  * klp_shadow/variables		a line for each variable

@@ -6,7 +6,7 @@
  * klp_shadow.check_parents=1 on the kernel's command line, or
  * /sys/module/klp_shadow/parameters/check_parents. While it is on, the tracepoints of the
  * allocators that free memory call probes, which look the variables of the memory up, as any
- * other reader does. Two filters tell which memory has never had a parent: most of it. The
+ * other reader does. Two filters exclude memory that has never had a parent: most of it. The
  * first freed parent of each id is reported, from a work item, because memory is freed
  * in all contexts.
  */
@@ -47,7 +47,7 @@
 /**
  * struct klp_shadow_watch - an id whose parents are checked, and its report
  * @id:		identifier; constant
- * @state:	whoever makes it KLP_SHADOW_CLAIMED writes the report
+ * @state:	the context that makes it KLP_SHADOW_CLAIMED writes the report
  * @parent:	parent that was freed, or that was in what was freed
  * @comm:	task that freed it
  * @pid:	the same
@@ -188,7 +188,7 @@ static void klp_shadow_check_line(struct klp_shadow_parents *parents, unsigned l
 	}
 }
 
-/* Memory is about to be freed, so nobody else adds variables to parents in it. */
+/* Memory is about to be freed, so no variables are added to parents in it. */
 static void klp_shadow_check_memory(struct klp_shadow_parents *parents, const void *memory,
 				    size_t size)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Going through all variables of the store, for those who look at it.
+ * Iterating over all variables of the store, for debugfs and for the check of parents.
  *
  * Each variable that exists all the time is visited once, while others come and go. The
  * lock is held for KLP_SHADOW_BATCH list entries.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Going through all variables of the store. */
+/* Iterating over all variables of the store. */
 #ifndef _LIVEPATCH_SHADOW_READER_H
 #define _LIVEPATCH_SHADOW_READER_H
 
@@ -13,7 +13,7 @@ struct klp_shadow_record {
 };
 
 /**
- * struct klp_shadow_reader - goes through all variables
+ * struct klp_shadow_reader - iterates over all variables
  * @iter:	in the lists of one group of ids
  * @records:	variables that were visited last
  * @nr:		number of @records

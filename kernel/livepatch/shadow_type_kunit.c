@@ -473,7 +473,7 @@ static void g14_going_waits_for_a_running_one(struct kunit *test)
 
 /* === Tracepoints === */
 
-/* Variables of an id, as somebody counts who sees the events only. */
+/* Variables of an id, counted by the events alone. */
 static struct {
 	atomic_t there[3], moved, released;
 } events;

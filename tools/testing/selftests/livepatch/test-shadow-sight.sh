@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What debugfs and the tracepoints tell of the shadow variables.
+# Test of the files in debugfs, and of the tracepoints.
 # Usage: test-shadow-sight.sh [VARIABLES]
 
 # shellcheck source=SCRIPTDIR/shadow_functions.sh
