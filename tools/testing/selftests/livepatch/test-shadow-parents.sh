@@ -14,7 +14,7 @@ lp=test_klp_shadow_lp1
 reported()
 {
 	(($2)) || pause 1
-	(($(log_since "$mark" | grep -c "shadow variable '.*' ($1) was freed before the variable") == $2))
+	(($(log_since "$mark" | grep -c "shadow variable '.*' ($1) was freed before") == $2))
 }
 
 # frees(n): free a parent in way n; the log since then is in $log
