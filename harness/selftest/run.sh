@@ -177,7 +177,7 @@ chmod a-w "$work/copy/build/cache"
 # make_plain(target): make as that user, without the last words of make
 make_plain()
 {
-	"${plain[@]}" make -C "$work/copy" -f "$TOP/Makefile" "$1" 2>&1 | grep -vE '^make: (\*\*\*|Leaving)'
+	"${plain[@]}" make -C "$work/copy" -f "$TOP/Makefile" "$1" 2>&1 | grep -vE '^make(\[[0-9]+\])?: (\*\*\*|Leaving)'
 }
 
 for target in demo test kunit clean; do
