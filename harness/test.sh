@@ -85,7 +85,6 @@ lane_1()
 	part kunit "$TOP/harness/kunit-vm.sh"
 	part stock-livepatches vm stock-livepatches -t 300
 	part torture "$TOP/harness/torture/torture.sh" 15 "${SCENARIOS[@]}"
-	part takeover "$TOP/harness/takeover/takeover.sh" basic replace forced asleep
 }
 
 lane_2()
@@ -98,6 +97,7 @@ lane_2()
 		"$TOP/harness/vm/jobs/million.sh"
 	part busted "$TOP/harness/busted/busted.sh" -g "${BUSTED[@]}"
 	part demo vm demo -t 300
+	part takeover "$TOP/harness/takeover/takeover.sh" basic replace forced asleep
 }
 
 rm -f "$logs"/*.status
