@@ -220,9 +220,9 @@ static __always_inline void *__klp_shadow_type_get(void *obj, struct klp_shadow_
 }
 
 /*
- * Not a tail call of @_call: a patched function that ends in a typed call must stay on
- * the stack of a task that sleeps or is preempted in the store. Otherwise the task
- * would count as not running the livepatch, and return into it after it is gone.
+ * Not a tail call of @_call: a task that sleeps or is preempted in the store must have
+ * the patched function on its stack. Otherwise a transition may complete, and the
+ * module be freed, while the store uses its type.
  */
 #define __klp_shadow_no_tail_call(_call)			\
 ({								\

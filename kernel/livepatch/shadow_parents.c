@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A switch that reports parents which are freed before their variables. Without it nothing
- * notices: the next object at the address has the old data.
+ * An optional check that reports parents which are freed before their variables. Without
+ * it nothing notices: the next object at the address has the old data.
  *
  * klp_shadow.check_parents=1 on the kernel's command line, or
  * /sys/module/klp_shadow/parameters/check_parents. While it is on, the tracepoints of the
@@ -50,7 +50,7 @@
  * @state:	the context that makes it KLP_SHADOW_CLAIMED writes the report
  * @parent:	parent that was freed, or that was in what was freed
  * @comm:	task that freed it
- * @pid:	the same
+ * @pid:	its PID
  * @nr_entries:	number of @entries
  * @entries:	stack
  */
@@ -116,7 +116,7 @@ static void klp_shadow_report(struct klp_shadow_watch *watch)
 	mem_dump_obj(watch->parent);
 }
 
-/* The switch waits for it before it frees the data. */
+/* klp_shadow_switch_off() flushes this work before it frees the data. */
 static void klp_shadow_report_fn(struct work_struct *work)
 {
 	struct klp_shadow_parents *parents = READ_ONCE(klp_shadow_parents);
@@ -375,7 +375,7 @@ static int klp_shadow_switch_on(void)
 
 static bool klp_shadow_check_parents;
 
-/* Before memory can be allocated, klp_shadow_parents_init() does it. */
+/* False early at boot; klp_shadow_parents_init() applies the parameter. */
 static bool klp_shadow_can_switch __ro_after_init;
 
 static int klp_shadow_apply_switch(bool on)

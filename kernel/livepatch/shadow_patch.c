@@ -330,7 +330,7 @@ static void klp_shadow_convert_type(struct klp_shadow_type *from, struct klp_sha
 	if (result.failed)
 		pr_warn("'%s': freed %lu shadow variables '%s' (%#lx) that could not be converted: %d\n",
 			name, result.failed, from->name, from->id, result.err);
-	/* If that of the predecessor could not be converted. */
+	/* Create shared state anew, if it could not be converted. */
 	klp_shadow_create_shared(to);
 }
 
@@ -452,7 +452,7 @@ void klp_shadow_complete(bool patching)
 
 	if (hide) {
 		mutex_lock(&klp_shadow_patches_lock);
-		/* What they leave is as old, and must not be converted later. */
+		/* Variables of unregistered patches are as old, and must not be converted later. */
 		klp_shadow_finish_all();
 		for_each_patch(patch) {
 			klp_shadow_for_each_type(type, patch) {
@@ -533,7 +533,7 @@ int klp_shadow_register(const void *key, struct module *mod, struct klp_shadow_t
 	int err;
 
 	mutex_lock(&klp_shadow_patches_lock);
-	/* What they leave must not become variables of this one. */
+	/* Variables of unregistered patches must not become those of this one. */
 	klp_shadow_finish_all();
 	patch = klp_shadow_listed(types) ?: klp_shadow_patch_alloc(mod, types, nr_types);
 	err = patch ? klp_shadow_check(patch) : -ENOMEM;
@@ -707,7 +707,7 @@ static bool klp_shadow_abi_fits(struct klp_shadow_type *types, size_t size)
 	return true;
 }
 
-/* Tell what is probably a mistake in .parent_module. */
+/* Warn about likely mistakes in .parent_module. */
 static void klp_shadow_check_parents(struct klp_patch *patch, struct klp_shadow_type *type)
 {
 	bool kernel = false, found = false;

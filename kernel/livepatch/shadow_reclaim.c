@@ -27,7 +27,7 @@
 static LLIST_HEAD(klp_shadow_to_free);
 static LLIST_HEAD(klp_shadow_to_release);
 
-/* Variables that klp_shadow_release_lock guards: lookups no longer use them. */
+/* Variables whose grace period has ended. Guarded by klp_shadow_release_lock. */
 static LIST_HEAD(klp_shadow_ready);
 
 /* Callbacks that are running, of type struct klp_shadow_running. Same lock. */
@@ -35,7 +35,7 @@ static LIST_HEAD(klp_shadow_running_list);
 static DEFINE_SPINLOCK(klp_shadow_release_lock);
 static DECLARE_WAIT_QUEUE_HEAD(klp_shadow_released);
 
-/* Held while variables are in neither klp_shadow_to_release nor klp_shadow_ready, or searched. */
+/* Held while variables move to klp_shadow_ready, and while that list is searched. */
 static DEFINE_MUTEX(klp_shadow_collect_mutex);
 
 /* Callbacks that have not returned. Incremented with klp_shadow_lock held. */
@@ -46,7 +46,7 @@ struct klp_shadow_running {
 	struct klp_shadow_type *type;
 };
 
-/* A variable that is ready: nothing of it but the fields from @type on is in use. */
+/* Link in klp_shadow_ready. It reuses @node, which lookups no longer read. */
 static struct list_head *klp_shadow_ready_link(struct klp_shadow *shadow)
 {
 	return (struct list_head *)&shadow->node;
@@ -169,11 +169,11 @@ static bool klp_shadow_release_one(struct module *mod)
 	kfree(shadow);
 	module_put(owner);
 
-	/* Nothing of the module is used after this. Pairs with klp_shadow_drain(). */
+	/* klp_shadow_is_running() sees this last: the module is no longer used. */
 	spin_lock(&klp_shadow_release_lock);
 	list_del(&running.list);
 	spin_unlock(&klp_shadow_release_lock);
-	/* Pairs with the acquire in klp_shadow_drain(): nothing of the module is in use. */
+	/* Pairs with the acquire in klp_shadow_drain(). */
 	smp_mb__before_atomic();
 	atomic_long_dec(&klp_shadow_pending);
 	wake_up_all(&klp_shadow_released);
@@ -232,7 +232,7 @@ static void klp_shadow_reclaim_irq_fn(struct irq_work *work)
 {
 	if (!llist_empty(&klp_shadow_to_free))
 		schedule_work(&klp_shadow_free_work);
-	/* Not only if the list has some: klp_shadow_drain() may have made others ready. */
+	/* klp_shadow_drain() may have left those of other modules in klp_shadow_ready. */
 	if (atomic_long_read(&klp_shadow_pending))
 		queue_work(klp_shadow_release_wq ?: system_unbound_wq, &klp_shadow_release_work);
 }

@@ -88,8 +88,8 @@ struct klp_shadow_state klp_shadow_state = {
 };
 
 /*
- * The larger table when it has all entries, that is, not while the first table is
- * moved to it. Under RCU, written with klp_shadow_lock held.
+ * The larger table, except while the first one is moved to it. It is itself being moved
+ * if its @next is set. Under RCU, written with klp_shadow_lock held.
  */
 static struct klp_shadow_table __rcu *klp_shadow_large __read_mostly;
 

@@ -6,7 +6,7 @@
  * ids whose variables it can be converted from. While a livepatch with the successor
  * replaces one with the predecessor, variables of both ids exist: the two types are
  * linked. (Livepatches that do not replace each other use separate variables.)
- * Whatever code frees or moves a variable of a parent acts on both, and code with the
+ * Typed calls that free or move the variable of a parent act on both, and code with the
  * successor adds none to a parent that has an old one. After the transition the old
  * ones are converted one by one.
  */
@@ -155,7 +155,7 @@ void __klp_shadow_type_free(void *obj, struct klp_shadow_type *type)
 	unsigned long flags;
 	LLIST_HEAD(removed);
 
-	/* Most parents have none, and patched code frees at the birth of each. */
+	/* Most parents have none, and patched code calls this for each that it frees. */
 	if (klp_shadow_absent(obj, type->id) && !READ_ONCE(type->linked))
 		return;
 

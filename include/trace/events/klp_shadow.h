@@ -89,7 +89,7 @@ TRACE_EVENT(klp_shadow_moved,
 	TP_printk("id=%#lx from=%p to=%p", __entry->id, __entry->from, __entry->to)
 );
 
-/* A variable of a predecessor has become one of the id; it counts as added. */
+/* A variable of a predecessor was converted; in place of klp_shadow_added. */
 TRACE_EVENT(klp_shadow_converted,
 
 	TP_PROTO(void *obj, unsigned long old_id, unsigned long id),
