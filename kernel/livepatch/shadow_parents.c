@@ -112,8 +112,6 @@ static void klp_shadow_report(struct klp_shadow_watch *watch)
 	if (silent)
 		return;
 	stack_trace_print(watch->entries, watch->nr_entries, 2);
-	pr_warn("its memory:");
-	mem_dump_obj(watch->parent);
 }
 
 /* klp_shadow_switch_off() flushes this work before it frees the data. */
@@ -292,6 +290,9 @@ static void klp_shadow_add_parent(struct klp_shadow_parents *parents, void *obj,
 {
 	unsigned long address = (unsigned long)obj;
 
+	/* Shared state has no parent. */
+	if (ZERO_OR_NULL_PTR(obj))
+		return;
 	klp_shadow_watch_id(parents, id);
 	set_bit(klp_shadow_page_bit(address), parents->pages);
 	set_bit(klp_shadow_line_bit(address), parents->lines);
@@ -387,8 +388,7 @@ static int klp_shadow_apply_switch(bool on)
 		err = klp_shadow_switch_on();
 	else if (!on && klp_shadow_parents)
 		klp_shadow_switch_off(klp_shadow_parents);
-	if (!err)
-		klp_shadow_check_parents = on;
+	klp_shadow_check_parents = klp_shadow_parents;
 	mutex_unlock(&klp_shadow_switch_mutex);
 
 	return err;
