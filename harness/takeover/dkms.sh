@@ -33,9 +33,9 @@ case $LINE in
 esac
 say "installing it in Debian $suite"
 # shellcheck disable=SC2016  # mmdebstrap gives the hooks their $1
-mmdebstrap --variant=apt --include=linux-image-amd64,linux-headers-amd64,dkms,initramfs-tools \
+mmdebstrap --variant=apt --include=linux-image-amd64,linux-headers-amd64,dkms,gcc,libc6-dev,openssl,initramfs-tools \
 	--customize-hook="upload '$package' /tmp/klp-shadow-dkms.deb" \
-	--customize-hook='chroot "$1" dpkg -i /tmp/klp-shadow-dkms.deb' \
+	--customize-hook='chroot "$1" dpkg -i /tmp/klp-shadow-dkms.deb || { cat "$1"/var/lib/dkms/klp-shadow/*/build/make.log; false; }' \
 	--customize-hook='mkdir "$1/result"; cp "$1"/lib/modules/*/updates/dkms/klp_shadow.ko* "$1/result/"; \
 		cp "$1"/var/lib/klp-shadow/*/Module.symvers "$1/result/"' \
 	--customize-hook="sync-out /result '$dir'" \

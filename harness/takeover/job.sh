@@ -252,6 +252,8 @@ test_asleep()
 	echo wake >$asleep/run
 	wait $pid || fail "unloading failed"
 	await "the end of the task" grep -q lp2 $sleeper
+	# What it has added in our function is found by that of the kernel.
+	reads 'test_takeover_lp2: 2'
 	run check 1000
 	disable test_takeover_lp2
 	enable test_takeover_lp2

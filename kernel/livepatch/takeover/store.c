@@ -60,6 +60,7 @@ err_table:
  */
 void klp_store_exit(void)
 {
+	WARN_ON(klp_shadow_state.entries);
 	unregister_module_notifier(&klp_shadow_module_nb);
 	irq_work_sync(&klp_shadow_resize_irq);
 	cancel_delayed_work_sync(&klp_shadow_resize_work);
