@@ -109,7 +109,7 @@ static void klp_lifetimes_release(struct kobject *kobj)
 	barrier();
 }
 
-/* The four below are called with klp_mutex held. */
+/* The three hooks of transitions are called with klp_mutex held. */
 
 static void klp_lifetimes_init_transition(struct klp_patch *patch, int state)
 {
