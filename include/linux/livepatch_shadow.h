@@ -20,8 +20,8 @@
  * @ctor_data:	passed through by the caller
  *
  * Context: klp_shadow_lock held with interrupts off, in any context of the call; on
- * PREEMPT_RT interrupts stay as they are. klp_shadow_get() is allowed, the
- * other calls deadlock.
+ * PREEMPT_RT interrupts stay as they are. Lookups are allowed, the other calls
+ * deadlock.
  * Return: 0, or a negative error code: the variable is not added.
  */
 typedef int (*klp_shadow_ctor_t)(void *obj, void *shadow_data, void *ctor_data);

@@ -38,16 +38,16 @@ static_assert(offsetof(struct klp_shadow, data) == 48);
  * Every variable is in one of these lists, chosen by its id and the CPU that added it,
  * so that removal by id does not visit the whole table. Guarded by klp_shadow_lock.
  */
-static struct hlist_head klp_shadow_ids[KLP_SHADOW_SLOTS][KLP_SHADOW_GROUPS];
+static struct hlist_head klp_shadow_ids[KLP_SHADOW_LISTS][KLP_SHADOW_GROUPS];
 
 static unsigned int klp_shadow_group(unsigned long id)
 {
 	return hash_long(id, ilog2(KLP_SHADOW_GROUPS));
 }
 
-static struct hlist_head *klp_shadow_id_head(unsigned int group, unsigned int slot)
+static struct hlist_head *klp_shadow_id_head(unsigned int group, unsigned int list)
 {
-	return &klp_shadow_ids[slot % KLP_SHADOW_SLOTS][group];
+	return &klp_shadow_ids[list % KLP_SHADOW_LISTS][group];
 }
 
 /* === Aliases === */
@@ -134,18 +134,18 @@ static void klp_shadow_iter_start(struct klp_shadow_iter *iter)
 
 	if (!iter->all_ids)
 		iter->group = klp_shadow_group(iter->id);
-	for (iter->slot = 0; iter->slot < KLP_SHADOW_SLOTS; iter->slot++) {
-		pos = (struct klp_shadow *)iter->pos[iter->slot];
+	for (iter->list = 0; iter->list < KLP_SHADOW_LISTS; iter->list++) {
+		pos = (struct klp_shadow *)iter->pos[iter->list];
 		pos->obj = KLP_SHADOW_ITER;
-		hlist_add_head(&pos->id_link, klp_shadow_id_head(iter->group, iter->slot));
+		hlist_add_head(&pos->id_link, klp_shadow_id_head(iter->group, iter->list));
 	}
-	iter->slot = 0;
+	iter->list = 0;
 	iter->started = true;
 }
 
 /*
  * The next variable, or NULL: if *@budget is used up, or at the end, after the last
- * slot. The lock may be dropped between calls. Variables added later are not
+ * list. The lock may be dropped between calls. Variables added later are not
  * visited, so that the iteration ends however many there are.
  */
 struct klp_shadow *klp_shadow_iter_next(struct klp_shadow_iter *iter, unsigned int *budget)
@@ -157,13 +157,13 @@ struct klp_shadow *klp_shadow_iter_next(struct klp_shadow_iter *iter, unsigned i
 
 	if (!iter->started)
 		klp_shadow_iter_start(iter);
-	while (iter->slot < KLP_SHADOW_SLOTS && *budget) {
+	while (iter->list < KLP_SHADOW_LISTS && *budget) {
 		--*budget;
-		pos = (struct klp_shadow *)iter->pos[iter->slot];
+		pos = (struct klp_shadow *)iter->pos[iter->list];
 		next = pos->id_link.next;
 		hlist_del(&pos->id_link);
 		if (!next) {
-			iter->slot++;
+			iter->list++;
 			continue;
 		}
 		hlist_add_behind(&pos->id_link, next);
@@ -183,8 +183,8 @@ void klp_shadow_iter_stop(struct klp_shadow_iter *iter)
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	for (; iter->started && iter->slot < KLP_SHADOW_SLOTS; iter->slot++) {
-		pos = (struct klp_shadow *)iter->pos[iter->slot];
+	for (; iter->started && iter->list < KLP_SHADOW_LISTS; iter->list++) {
+		pos = (struct klp_shadow *)iter->pos[iter->list];
 		hlist_del(&pos->id_link);
 	}
 }
@@ -199,12 +199,12 @@ bool klp_shadow_free_batch(struct klp_shadow_iter *iter, klp_shadow_dtor_t dtor,
 	LLIST_HEAD(removed);
 	bool more;
 
-	/* Until reclaim: klp_shadow_drain() waits for readers before it looks. */
+	/* RCU: klp_shadow_drain() waits until these are listed for it. */
 	rcu_read_lock();
 	spin_lock_irqsave(&klp_shadow_lock, flags);
 	while ((shadow = klp_shadow_iter_next(iter, &budget)))
 		klp_shadow_remove(shadow, dtor, type, &removed);
-	more = iter->slot < KLP_SHADOW_SLOTS;
+	more = iter->list < KLP_SHADOW_LISTS;
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
 
 	klp_shadow_reclaim_list(&removed);
@@ -322,7 +322,7 @@ void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
  *
  * The data is zeroed, then @ctor is called, then lookups see the variable. @ctor is
  * called once for a variable, under klp_shadow_lock with interrupts off. Of the
- * calls of this API it may use klp_shadow_get() only.
+ * calls of this API it may use lookups only.
  *
  * Context: Any but NMI; sleeps only if @gfp_flags allows it. Takes
  * klp_shadow_lock.
@@ -382,7 +382,7 @@ EXPORT_SYMBOL_GPL(klp_shadow_get_or_alloc);
  * Does nothing if there is no such variable. Otherwise lookups that begin later
  * miss it, then @dtor is called under klp_shadow_lock with interrupts off, and the
  * memory is freed after a grace period. Of the calls of this API @dtor may use
- * klp_shadow_get() only.
+ * lookups only.
  *
  * Context: Any but NMI. Takes klp_shadow_lock if the variable exists or another call
  * holds the lock. Does not sleep.
@@ -394,8 +394,8 @@ void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 	LLIST_HEAD(removed);
 
 	/*
-	 * Most parents have none. Without the lock this must not miss a variable that
-	 * a concurrent caller adds, unless it sees the earlier writes of this caller.
+	 * Most parents have none: look before the lock is taken. Either this finds the
+	 * variable of a concurrent caller, or that one sees earlier writes of this one.
 	 */
 	if (!klp_shadow_lookup(obj, id)) {
 		/* Pairs with klp_shadow_add(). [free+add, free-flag+add] */

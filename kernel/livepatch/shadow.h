@@ -88,7 +88,7 @@ struct klp_shadow {
 };
 
 /* The list of an id is split by CPU, so that CPUs do not write each other's variables. */
-#define KLP_SHADOW_SLOTS	8
+#define KLP_SHADOW_LISTS	8
 
 /* Ids share lists: an id has those of its group. */
 #define KLP_SHADOW_GROUPS	64
@@ -98,7 +98,7 @@ struct klp_shadow {
  * @id:		identifier, unless @all_ids
  * @group:	group of ids; derived from @id, unless @all_ids
  * @all_ids:	visit the variables of all ids of @group
- * @slot:	list that is visited
+ * @list:	index of the list that is visited
  * @started:	@pos are in the lists
  * @pos:	an entry of each list, which is not a variable
  */
@@ -106,9 +106,9 @@ struct klp_shadow_iter {
 	unsigned long id;
 	unsigned int group;
 	bool all_ids;
-	unsigned int slot;
+	unsigned int list;
 	bool started;
-	char pos[KLP_SHADOW_SLOTS][sizeof(struct klp_shadow)] __aligned(8);
+	char pos[KLP_SHADOW_LISTS][sizeof(struct klp_shadow)] __aligned(8);
 };
 
 void *klp_shadow_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,

@@ -140,7 +140,7 @@ static int klp_shadow_check_existing(struct klp_shadow_patch *patch,
 		}
 		spin_unlock_irq(&klp_shadow_lock);
 		cond_resched();
-	} while (iter.slot < KLP_SHADOW_SLOTS);
+	} while (iter.list < KLP_SHADOW_LISTS);
 	if (small == SIZE_MAX)
 		return 0;
 

@@ -18,14 +18,14 @@
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
-#include "shadow_reader.h"
+#include "shadow_walk.h"
 #include "shadow_table.h"
 #include "shadow_type.h"
 
 /* === variables === */
 
 struct klp_shadow_variables {
-	struct klp_shadow_reader reader;
+	struct klp_shadow_walk walk;
 	struct klp_shadow_record *record;
 };
 
@@ -36,7 +36,7 @@ static void *klp_shadow_variables_start(struct seq_file *m, loff_t *pos)
 
 	if (*pos)
 		return variables->record;
-	klp_shadow_reader_start(&variables->reader);
+	klp_shadow_walk_start(&variables->walk);
 
 	return SEQ_START_TOKEN;
 }
@@ -46,7 +46,7 @@ static void *klp_shadow_variables_next(struct seq_file *m, void *v, loff_t *pos)
 	struct klp_shadow_variables *variables = m->private;
 
 	++*pos;
-	variables->record = klp_shadow_reader_next(&variables->reader);
+	variables->record = klp_shadow_walk_next(&variables->walk);
 
 	return variables->record;
 }
@@ -85,7 +85,7 @@ static int klp_shadow_variables_release(struct inode *inode, struct file *file)
 	struct seq_file *m = file->private_data;
 	struct klp_shadow_variables *variables = m->private;
 
-	klp_shadow_reader_stop(&variables->reader);
+	klp_shadow_walk_stop(&variables->walk);
 
 	return seq_release_private(inode, file);
 }
@@ -123,15 +123,15 @@ static struct klp_shadow_count *klp_shadow_count_of(struct xarray *counts, unsig
 
 static int klp_shadow_count_variables(struct xarray *counts)
 {
-	struct klp_shadow_reader *reader = kzalloc(sizeof(*reader), GFP_KERNEL);
+	struct klp_shadow_walk *walk = kzalloc(sizeof(*walk), GFP_KERNEL);
 	struct klp_shadow_record *record;
 	struct klp_shadow_count *count;
-	int err = reader ? 0 : -ENOMEM;
+	int err = walk ? 0 : -ENOMEM;
 
 	if (err)
 		return err;
-	klp_shadow_reader_start(reader);
-	while (!err && (record = klp_shadow_reader_next(reader))) {
+	klp_shadow_walk_start(walk);
+	while (!err && (record = klp_shadow_walk_next(walk))) {
 		count = klp_shadow_count_of(counts, record->id);
 		if (count) {
 			count->variables++;
@@ -142,8 +142,8 @@ static int klp_shadow_count_variables(struct xarray *counts)
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 	}
-	klp_shadow_reader_stop(reader);
-	kfree(reader);
+	klp_shadow_walk_stop(walk);
+	kfree(walk);
 
 	return err;
 }
@@ -232,14 +232,14 @@ DEFINE_SHOW_ATTRIBUTE(klp_shadow_ids);
 
 #define KLP_SHADOW_LENGTHS	16
 
-struct klp_shadow_chains {
+struct klp_shadow_chain_stats {
 	struct klp_shadow_table *table;
 	unsigned long chains;
 	unsigned long length[KLP_SHADOW_LENGTHS + 1];	/* the last one: or longer */
 	unsigned long longest;
 };
 
-static void klp_shadow_count_chain(struct klp_shadow_chains *chains, struct hlist_nulls_head *head)
+static void klp_shadow_count_chain(struct klp_shadow_chain_stats *chains, struct hlist_nulls_head *head)
 {
 	struct hlist_nulls_node *node;
 	unsigned long length = 0;
@@ -255,7 +255,7 @@ static void klp_shadow_count_chain(struct klp_shadow_chains *chains, struct hlis
  * Count the next chains of the table that lookups use. Returns false when all are counted.
  * Begins again when a resize has replaced the table; resizes are grace periods apart.
  */
-static bool klp_shadow_count_chains(struct klp_shadow_chains *chains)
+static bool klp_shadow_count_chains(struct klp_shadow_chain_stats *chains)
 {
 	struct klp_shadow_table *table;
 	unsigned long end;
@@ -264,7 +264,7 @@ static bool klp_shadow_count_chains(struct klp_shadow_chains *chains)
 	rcu_read_lock();
 	table = rcu_dereference(klp_shadow_first.next) ?: &klp_shadow_first;
 	if (table != chains->table || chains->chains > BIT(table->bits))
-		*chains = (struct klp_shadow_chains){ .table = table };
+		*chains = (struct klp_shadow_chain_stats){ .table = table };
 	end = min(chains->chains + 256, BIT(table->bits));
 	for (; chains->chains < end; chains->chains++)
 		klp_shadow_count_chain(chains, &table->chains[chains->chains]);
@@ -277,7 +277,7 @@ static bool klp_shadow_count_chains(struct klp_shadow_chains *chains)
 
 static int klp_shadow_table_show(struct seq_file *m, void *v)
 {
-	struct klp_shadow_chains chains = {};
+	struct klp_shadow_chain_stats chains = {};
 	unsigned long variables, aliases;
 	unsigned int i;
 	bool resizing;

@@ -1101,7 +1101,7 @@ static void iter_end(struct klp_shadow_iter *iter)
 	spin_lock_irqsave(&klp_shadow_lock, flags);
 	klp_shadow_iter_stop(iter);
 	iter->started = false;
-	iter->slot = 0;
+	iter->list = 0;
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
 }
 
@@ -1149,7 +1149,7 @@ static void g8_iterators_of_one_id(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get_or_alloc(&parents[100], ID, 8, GFP_KERNEL, NULL,
 							    NULL));
 	KUNIT_EXPECT_NULL(test, iter_next(&outer, 1000));
-	KUNIT_EXPECT_EQ(test, outer.slot, (unsigned int)KLP_SHADOW_SLOTS);
+	KUNIT_EXPECT_EQ(test, outer.list, (unsigned int)KLP_SHADOW_LISTS);
 	iter_end(&outer);
 	klp_shadow_free_all(ID, note_dtor);
 	KUNIT_EXPECT_EQ(test, calls.dtors, 71U);
@@ -1204,7 +1204,7 @@ static void g8_ids_share_a_list(struct kunit *test)
 	/* At most a batch of entries is visited per step, also those of the other id. */
 	for (i = 0; i < 3; i++) {
 		KUNIT_EXPECT_NULL(test, iter_next(&iter, KLP_SHADOW_BATCH));
-		KUNIT_EXPECT_LT(test, iter.slot, (unsigned int)KLP_SHADOW_SLOTS);
+		KUNIT_EXPECT_LT(test, iter.list, (unsigned int)KLP_SHADOW_LISTS);
 	}
 	KUNIT_EXPECT_NOT_NULL(test, iter_next(&iter, KLP_SHADOW_BATCH));
 	iter_end(&iter);

@@ -5,10 +5,11 @@
  *
  * klp_shadow.check_parents=1 on the kernel's command line, or
  * /sys/module/klp_shadow/parameters/check_parents. While it is on, the tracepoints of the
- * allocators that free memory call probes, which look the variables of the memory up, as any
- * other reader does. Two filters exclude memory that has never had a parent: most of it. The
- * first freed parent of each id is reported, from a work item, because memory is freed
- * in all contexts.
+ * allocators call probes, which look the variables of the memory up, as any other reader
+ * does: memory that is freed must not have any, nor must memory that is allocated, which
+ * finds the parents that were freed without a tracepoint. Filters exclude memory that has
+ * never had a parent: most of it. The first freed parent of each id is reported, from a
+ * work item, because memory is freed in all contexts.
  */
 #define pr_fmt(fmt) "livepatch: " fmt
 
@@ -29,27 +30,27 @@
 #include <linux/workqueue.h>
 #include <trace/events/klp_shadow.h>
 #include <trace/events/kmem.h>
-#include <trace/events/rcu.h>
 
-#include "shadow_reader.h"
+#include "shadow_walk.h"
 #include "shadow_table.h"
 #include "shadow_type.h"
 
 #define KLP_SHADOW_WATCHES	64
 #define KLP_SHADOW_STACK	16
 
-/* Parents are aligned to a pointer, and have been filtered by page and by line. */
+/* Parents are aligned to a pointer, and filtered by page, line and address. */
 #define KLP_SHADOW_ALIGN	sizeof(void *)
-#define KLP_SHADOW_LINE_SHIFT	6
+#define KLP_SHADOW_LINE		64
 #define KLP_SHADOW_PAGE_BITS	20
-#define KLP_SHADOW_LINE_BITS	22
+#define KLP_SHADOW_PLACE_BITS	22
 
 /**
  * struct klp_shadow_watch - an id whose parents are checked, and its report
  * @id:		identifier; constant
  * @state:	the context that makes it KLP_SHADOW_CLAIMED writes the report
  * @parent:	parent that was freed, or that was in what was freed
- * @comm:	task that freed it
+ * @event:	what the task below did with the memory
+ * @comm:	task that freed it, or that allocated its memory anew
  * @pid:	its PID
  * @nr_entries:	number of @entries
  * @entries:	stack
@@ -58,6 +59,7 @@ struct klp_shadow_watch {
 	unsigned long id;
 	atomic_t state;
 	void *parent;
+	const char *event;
 	char comm[TASK_COMM_LEN];
 	pid_t pid;
 	unsigned int nr_entries;
@@ -72,7 +74,7 @@ enum { KLP_SHADOW_NOTHING, KLP_SHADOW_CLAIMED, KLP_SHADOW_SEEN, KLP_SHADOW_REPOR
  * @nr:		number of @watches; a release publishes the watch, written with @lock held
  * @full:	there are more ids; set once
  * @pages:	hashed pages that have had a parent; bits are set only
- * @lines:	hashed lines that have had a parent; bits are set only
+ * @places:	hashed lines, and addresses, that have had a parent; bits are set only
  * @watches:	ids
  */
 struct klp_shadow_parents {
@@ -80,7 +82,7 @@ struct klp_shadow_parents {
 	unsigned int nr;
 	bool full;
 	unsigned long pages[BITS_TO_LONGS(BIT(KLP_SHADOW_PAGE_BITS))];
-	unsigned long lines[BITS_TO_LONGS(BIT(KLP_SHADOW_LINE_BITS))];
+	unsigned long places[BITS_TO_LONGS(BIT(KLP_SHADOW_PLACE_BITS))];
 	struct klp_shadow_watch watches[KLP_SHADOW_WATCHES];
 };
 
@@ -104,17 +106,19 @@ static void klp_shadow_report(struct klp_shadow_watch *watch)
 
 	mutex_lock(&klp_shadow_patches_lock);
 	type = klp_shadow_other_type(watch->id, NULL);
-	silent = type && type->outlives_parent;
+	/* After a forced transition, tasks that were not patched free parents. */
+	silent = type && (type->outlives_parent || type->patch->forced);
 	if (!silent)
-		pr_warn("parent %p of shadow variable '%s' (%#lx) was freed before the variable, by %s/%d:\n",
-			watch->parent, type ? type->name : "-", watch->id, watch->comm, watch->pid);
+		pr_warn("parent %p of shadow variable '%s' (%#lx) was freed before the variable, %s by %s/%d:\n",
+			watch->parent, type ? type->name : "-", watch->id, watch->event,
+			watch->comm, watch->pid);
 	mutex_unlock(&klp_shadow_patches_lock);
 	if (silent)
 		return;
 	stack_trace_print(watch->entries, watch->nr_entries, 2);
 }
 
-/* klp_shadow_switch_off() flushes this work before it frees the data. */
+/* klp_shadow_stop_probes() flushes this work before it frees the data. */
 static void klp_shadow_report_fn(struct work_struct *work)
 {
 	struct klp_shadow_parents *parents = READ_ONCE(klp_shadow_parents);
@@ -144,11 +148,12 @@ static void klp_shadow_report_irq_fn(struct irq_work *work)
 static struct irq_work klp_shadow_report_irq = IRQ_WORK_INIT(klp_shadow_report_irq_fn);
 
 /* A freed parent has a variable. Called once for most ids, so it need not be fast. */
-static void klp_shadow_seen(struct klp_shadow_watch *watch, void *parent)
+static void klp_shadow_seen(struct klp_shadow_watch *watch, void *parent, const char *event)
 {
 	if (atomic_cmpxchg(&watch->state, KLP_SHADOW_NOTHING, KLP_SHADOW_CLAIMED))
 		return;
 	watch->parent = parent;
+	watch->event = event;
 	watch->pid = current->pid;
 	memcpy(watch->comm, current->comm, sizeof(watch->comm));
 	watch->nr_entries = stack_trace_save(watch->entries, KLP_SHADOW_STACK, 1);
@@ -157,38 +162,47 @@ static void klp_shadow_seen(struct klp_shadow_watch *watch, void *parent)
 	irq_work_queue(&klp_shadow_report_irq);
 }
 
-/* === What is freed === */
+/* === What is freed, and allocated === */
 
 static unsigned long klp_shadow_page_bit(unsigned long address)
 {
 	return hash_long(address >> PAGE_SHIFT, KLP_SHADOW_PAGE_BITS);
 }
 
-static unsigned long klp_shadow_line_bit(unsigned long address)
+/* Of a parent, and of its line: an odd address, which no parent has. */
+static unsigned long klp_shadow_place_bit(unsigned long address)
 {
-	return hash_long(address >> KLP_SHADOW_LINE_SHIFT, KLP_SHADOW_LINE_BITS);
+	return hash_long(address, KLP_SHADOW_PLACE_BITS);
 }
 
-/* Parents in [@address, @end), part of a line that has had some. */
-static void klp_shadow_check_line(struct klp_shadow_parents *parents, unsigned long address,
-				  unsigned long end)
+static unsigned long klp_shadow_line(unsigned long address)
+{
+	return ALIGN_DOWN(address, KLP_SHADOW_LINE) + 1;
+}
+
+static void klp_shadow_check_parent(struct klp_shadow_parents *parents, void *parent,
+				    const char *event)
 {
 	unsigned int i, nr = klp_shadow_nr_watches(parents);
 	struct klp_shadow_watch *watch;
 
-	for (; address < end; address += KLP_SHADOW_ALIGN) {
-		for (i = 0; i < nr; i++) {
-			watch = &parents->watches[i];
-			if (atomic_read(&watch->state) == KLP_SHADOW_NOTHING &&
-			    klp_shadow_lookup((void *)address, watch->id))
-				klp_shadow_seen(watch, (void *)address);
-		}
+	/*
+	 * Tasks that do not run a livepatch free parents, and leave the variables to the
+	 * store. Pairs with the release in klp_shadow_update(): none of them is found.
+	 */
+	if (smp_load_acquire(&klp_shadow_any_closed))
+		return;
+	for (i = 0; i < nr; i++) {
+		watch = &parents->watches[i];
+		if (atomic_read(&watch->state) == KLP_SHADOW_NOTHING &&
+		    klp_shadow_lookup(parent, watch->id))
+			klp_shadow_seen(watch, parent, event);
 	}
 }
 
-/* Memory is about to be freed, so no variables are added to parents in it. */
+/* Nobody uses the memory, so no variables are added to parents in it. */
 static void klp_shadow_check_memory(struct klp_shadow_parents *parents, const void *memory,
-				    size_t size)
+				    size_t size, const char *event)
 {
 	unsigned long address = (unsigned long)memory, end = address + size, next;
 
@@ -197,61 +211,63 @@ static void klp_shadow_check_memory(struct klp_shadow_parents *parents, const vo
 			next = ALIGN_DOWN(address, PAGE_SIZE) + PAGE_SIZE;
 			continue;
 		}
-		next = ALIGN_DOWN(address, BIT(KLP_SHADOW_LINE_SHIFT)) + BIT(KLP_SHADOW_LINE_SHIFT);
-		if (test_bit(klp_shadow_line_bit(address), parents->lines))
-			klp_shadow_check_line(parents, ALIGN(address, KLP_SHADOW_ALIGN),
-					      min(next, end));
+		next = ALIGN_DOWN(address, KLP_SHADOW_LINE) + KLP_SHADOW_LINE;
+		if (!test_bit(klp_shadow_place_bit(klp_shadow_line(address)), parents->places))
+			continue;
+		for (address = ALIGN(address, KLP_SHADOW_ALIGN); address < min(next, end);
+		     address += KLP_SHADOW_ALIGN) {
+			if (test_bit(klp_shadow_place_bit(address), parents->places))
+				klp_shadow_check_parent(parents, (void *)address, event);
+		}
 	}
 }
 
-static void klp_shadow_kfree(void *parents, unsigned long call_site, const void *ptr)
+static void klp_shadow_on_kfree(void *data, unsigned long call_site, const void *ptr)
 {
-	if (!ZERO_OR_NULL_PTR(ptr))
-		klp_shadow_check_memory(parents, ptr, ksize(ptr));
+	struct klp_shadow_parents *parents = data;
+	unsigned long address = (unsigned long)ptr;
+
+	if (ZERO_OR_NULL_PTR(ptr))
+		return;
+	/*
+	 * ksize() is slow, and switches debug checks of the object off. An object of a slab
+	 * is on two pages at most; larger ones are freed as pages.
+	 */
+	if (test_bit(klp_shadow_page_bit(address), parents->pages) ||
+	    test_bit(klp_shadow_page_bit(address + PAGE_SIZE), parents->pages))
+		klp_shadow_check_memory(parents, ptr, ksize(ptr), "freed");
 }
 
-static void klp_shadow_kmem_cache_free(void *parents, unsigned long call_site, const void *ptr,
-				       const struct kmem_cache *cache)
+static void klp_shadow_on_kmem_cache_free(void *parents, unsigned long call_site,
+					  const void *ptr, const struct kmem_cache *cache)
 {
-	klp_shadow_check_memory(parents, ptr, kmem_cache_size((struct kmem_cache *)cache));
+	klp_shadow_check_memory(parents, ptr, kmem_cache_size((struct kmem_cache *)cache),
+				"freed");
 }
 
-#ifdef CONFIG_RCU_TRACE
-/* kfree_rcu() frees many at once, without the tracepoints above. */
-static void klp_shadow_kfree_bulk(void *parents, const char *rcuname, unsigned long nr, void **p)
-{
-	unsigned long i;
-
-	for (i = 0; i < nr; i++)
-		klp_shadow_check_memory(parents, p[i], ksize(p[i]));
-}
-
-static int klp_shadow_register_bulk(struct klp_shadow_parents *parents)
-{
-	return register_trace_rcu_invoke_kfree_bulk_callback(klp_shadow_kfree_bulk, parents);
-}
-
-static void klp_shadow_unregister_bulk(struct klp_shadow_parents *parents)
-{
-	unregister_trace_rcu_invoke_kfree_bulk_callback(klp_shadow_kfree_bulk, parents);
-}
-#else
-/* Those parents are noticed when their slab is freed. */
-static int klp_shadow_register_bulk(struct klp_shadow_parents *parents)
-{
-	return 0;
-}
-
-static void klp_shadow_unregister_bulk(struct klp_shadow_parents *parents)
-{
-}
-#endif
-
-/* Slabs whose objects were freed in bulk, large objects, and pages that are parents. */
-static void klp_shadow_page_free(void *parents, struct page *page, unsigned int order)
+/* Large objects, pages that are parents, and slabs. */
+static void klp_shadow_on_page_free(void *parents, struct page *page, unsigned int order)
 {
 	if (!PageHighMem(page))
-		klp_shadow_check_memory(parents, page_address(page), PAGE_SIZE << order);
+		klp_shadow_check_memory(parents, page_address(page), PAGE_SIZE << order,
+					"freed");
+}
+
+/* What kfree_rcu() and kfree_bulk() have freed, which has no tracepoint on all kernels. */
+static void klp_shadow_on_kmalloc(void *parents, unsigned long call_site, const void *ptr,
+				  size_t size, size_t bytes, gfp_t gfp_flags, int node)
+{
+	if (!ZERO_OR_NULL_PTR(ptr))
+		klp_shadow_check_memory(parents, ptr, bytes, "allocated anew");
+}
+
+static void klp_shadow_on_kmem_cache_alloc(void *parents, unsigned long call_site,
+					   const void *ptr, struct kmem_cache *cache,
+					   gfp_t gfp_flags, int node)
+{
+	if (ptr)
+		klp_shadow_check_memory(parents, ptr, kmem_cache_size(cache),
+					"allocated anew");
 }
 
 /* === Which parents there are === */
@@ -295,7 +311,8 @@ static void klp_shadow_add_parent(struct klp_shadow_parents *parents, void *obj,
 		return;
 	klp_shadow_watch_id(parents, id);
 	set_bit(klp_shadow_page_bit(address), parents->pages);
-	set_bit(klp_shadow_line_bit(address), parents->lines);
+	set_bit(klp_shadow_place_bit(klp_shadow_line(address)), parents->places);
+	set_bit(klp_shadow_place_bit(address), parents->places);
 }
 
 static void klp_shadow_on_added(void *parents, void *obj, unsigned long id, size_t size)
@@ -316,31 +333,60 @@ static void klp_shadow_on_converted(void *parents, void *obj, unsigned long old_
 
 /* === The switch === */
 
+#define KLP_SHADOW_PROBE(event, probe)				\
+static int probe##_start(struct klp_shadow_parents *parents)	\
+{								\
+	return register_trace_##event(probe, parents);		\
+}								\
+static void probe##_stop(struct klp_shadow_parents *parents)	\
+{								\
+	unregister_trace_##event(probe, parents);		\
+}
+
+KLP_SHADOW_PROBE(klp_shadow_added, klp_shadow_on_added)
+KLP_SHADOW_PROBE(klp_shadow_moved, klp_shadow_on_moved)
+KLP_SHADOW_PROBE(klp_shadow_converted, klp_shadow_on_converted)
+KLP_SHADOW_PROBE(kfree, klp_shadow_on_kfree)
+KLP_SHADOW_PROBE(kmem_cache_free, klp_shadow_on_kmem_cache_free)
+KLP_SHADOW_PROBE(mm_page_free, klp_shadow_on_page_free)
+KLP_SHADOW_PROBE(kmalloc, klp_shadow_on_kmalloc)
+KLP_SHADOW_PROBE(kmem_cache_alloc, klp_shadow_on_kmem_cache_alloc)
+
+static const struct {
+	int (*start)(struct klp_shadow_parents *parents);
+	void (*stop)(struct klp_shadow_parents *parents);
+} klp_shadow_probes[] = {
+	{ klp_shadow_on_added_start, klp_shadow_on_added_stop },
+	{ klp_shadow_on_moved_start, klp_shadow_on_moved_stop },
+	{ klp_shadow_on_converted_start, klp_shadow_on_converted_stop },
+	{ klp_shadow_on_kfree_start, klp_shadow_on_kfree_stop },
+	{ klp_shadow_on_kmem_cache_free_start, klp_shadow_on_kmem_cache_free_stop },
+	{ klp_shadow_on_page_free_start, klp_shadow_on_page_free_stop },
+	{ klp_shadow_on_kmalloc_start, klp_shadow_on_kmalloc_stop },
+	{ klp_shadow_on_kmem_cache_alloc_start, klp_shadow_on_kmem_cache_alloc_stop },
+};
+
 static int klp_shadow_add_parents(struct klp_shadow_parents *parents)
 {
-	struct klp_shadow_reader *reader = kzalloc(sizeof(*reader), GFP_KERNEL);
+	struct klp_shadow_walk *walk = kzalloc(sizeof(*walk), GFP_KERNEL);
 	struct klp_shadow_record *record;
 
-	if (!reader)
+	if (!walk)
 		return -ENOMEM;
-	klp_shadow_reader_start(reader);
-	while ((record = klp_shadow_reader_next(reader)))
+	klp_shadow_walk_start(walk);
+	while ((record = klp_shadow_walk_next(walk)))
 		klp_shadow_add_parent(parents, record->obj, record->id);
-	klp_shadow_reader_stop(reader);
-	kfree(reader);
+	klp_shadow_walk_stop(walk);
+	kfree(walk);
 
 	return 0;
 }
 
-static void klp_shadow_switch_off(struct klp_shadow_parents *parents)
+/* With the first @nr probes registered. */
+static void klp_shadow_stop_probes(struct klp_shadow_parents *parents, unsigned int nr)
 {
-	unregister_trace_kfree(klp_shadow_kfree, parents);
-	unregister_trace_kmem_cache_free(klp_shadow_kmem_cache_free, parents);
-	klp_shadow_unregister_bulk(parents);
-	unregister_trace_mm_page_free(klp_shadow_page_free, parents);
-	unregister_trace_klp_shadow_added(klp_shadow_on_added, parents);
-	unregister_trace_klp_shadow_moved(klp_shadow_on_moved, parents);
-	unregister_trace_klp_shadow_converted(klp_shadow_on_converted, parents);
+	while (nr--)
+		klp_shadow_probes[nr].stop(parents);
 	/* Probes that run on other CPUs use the data, and queue the report. */
 	tracepoint_synchronize_unregister();
 	irq_work_sync(&klp_shadow_report_irq);
@@ -352,24 +398,22 @@ static void klp_shadow_switch_off(struct klp_shadow_parents *parents)
 static int klp_shadow_switch_on(void)
 {
 	struct klp_shadow_parents *parents = vzalloc(sizeof(*parents));
-	int err;
+	unsigned int i;
+	int err = 0;
 
 	if (!parents)
 		return -ENOMEM;
 	raw_spin_lock_init(&parents->lock);
 	WRITE_ONCE(klp_shadow_parents, parents);
 
-	/* First those of new variables, so that none is missed, then the existing ones. */
-	err = register_trace_klp_shadow_added(klp_shadow_on_added, parents);
-	err = err ?: register_trace_klp_shadow_moved(klp_shadow_on_moved, parents);
-	err = err ?: register_trace_klp_shadow_converted(klp_shadow_on_converted, parents);
-	err = err ?: klp_shadow_add_parents(parents);
-	err = err ?: register_trace_kfree(klp_shadow_kfree, parents);
-	err = err ?: register_trace_kmem_cache_free(klp_shadow_kmem_cache_free, parents);
-	err = err ?: klp_shadow_register_bulk(parents);
-	err = err ?: register_trace_mm_page_free(klp_shadow_page_free, parents);
+	for (i = 0; i < ARRAY_SIZE(klp_shadow_probes) && !err; i++)
+		err = klp_shadow_probes[i].start(parents);
 	if (err)
-		klp_shadow_switch_off(parents);
+		i--;
+	/* After the probes for new variables, so that none is missed. */
+	err = err ?: klp_shadow_add_parents(parents);
+	if (err)
+		klp_shadow_stop_probes(parents, i);
 
 	return err;
 }
@@ -387,7 +431,7 @@ static int klp_shadow_apply_switch(bool on)
 	if (on && !klp_shadow_parents)
 		err = klp_shadow_switch_on();
 	else if (!on && klp_shadow_parents)
-		klp_shadow_switch_off(klp_shadow_parents);
+		klp_shadow_stop_probes(klp_shadow_parents, ARRAY_SIZE(klp_shadow_probes));
 	klp_shadow_check_parents = klp_shadow_parents;
 	mutex_unlock(&klp_shadow_switch_mutex);
 

@@ -39,9 +39,12 @@ DEFINE_MUTEX(klp_shadow_patches_lock);
 /* In the order of registering. An unregistered patch is listed until its module goes. */
 LIST_HEAD(klp_shadow_patches);
 
+/* A registered type is closed. Written with klp_shadow_lock held. */
+bool klp_shadow_any_closed;
+
 /* The current transition, as the core sees it. Guarded by klp_shadow_lock. */
 static enum klp_shadow_direction {
-	KLP_SHADOW_SETTLED,
+	KLP_SHADOW_NO_TRANSITION,
 	KLP_SHADOW_PATCHING,
 	KLP_SHADOW_UNPATCHING,
 } klp_shadow_direction;
@@ -93,6 +96,7 @@ static void klp_shadow_update(void)
 {
 	struct klp_shadow_patch *patch;
 	struct klp_shadow_type *type;
+	bool closed = false;
 
 	lockdep_assert_held(&klp_shadow_lock);
 
@@ -100,8 +104,11 @@ static void klp_shadow_update(void)
 		klp_shadow_for_each_type(type, patch) {
 			WRITE_ONCE(type->linked, !!klp_shadow_find_linked(type, NULL));
 			WRITE_ONCE(type->open, klp_shadow_should_be_open(type));
+			closed |= patch->registered && !type->open;
 		}
 	}
+	/* Pairs with the acquire in klp_shadow_check_parent(): their variables are gone. */
+	smp_store_release(&klp_shadow_any_closed, closed);
 }
 
 /* A registered type of an id that is not @not's, or NULL. */
@@ -210,7 +217,7 @@ void klp_shadow_transition(const void *key, bool replace, bool patching)
 	struct klp_shadow_patch *patch;
 
 	spin_lock_irq(&klp_shadow_lock);
-	if (klp_shadow_direction != KLP_SHADOW_SETTLED) {
+	if (klp_shadow_direction != KLP_SHADOW_NO_TRANSITION) {
 		klp_shadow_reverse();
 	} else {
 		klp_shadow_direction = patching ? KLP_SHADOW_PATCHING : KLP_SHADOW_UNPATCHING;
@@ -229,7 +236,7 @@ void klp_shadow_transition(const void *key, bool replace, bool patching)
 static bool klp_shadow_reopens(struct klp_shadow_type *type)
 	__must_hold(&klp_shadow_lock)
 {
-	return !type->open && type->patch->settled && type->patch->after;
+	return !type->open && type->patch->completed && type->patch->after;
 }
 
 /*
@@ -259,7 +266,7 @@ static void klp_shadow_hide(struct klp_shadow_type *type)
 		spin_unlock_irq(&klp_shadow_lock);
 		klp_shadow_reclaim_list(&removed);
 		cond_resched();
-	} while (iter.slot < KLP_SHADOW_SLOTS);
+	} while (iter.list < KLP_SHADOW_LISTS);
 }
 
 /* Free hidden variables of a patch, those of one module's objects if @mod is not NULL. */
@@ -281,7 +288,7 @@ static void klp_shadow_free_hidden(struct klp_shadow_patch *patch, struct module
 			__llist_add(&shadow->reclaim, &patch->hidden);
 			continue;
 		}
-		/* Until reclaim: klp_shadow_drain() waits for readers before it looks. */
+		/* RCU: klp_shadow_drain() waits until these are listed for it. */
 		rcu_read_lock();
 		spin_lock_irq(&klp_shadow_lock);
 		klp_shadow_drop(shadow, type->dtor, type, &removed);
@@ -467,10 +474,10 @@ void klp_shadow_complete(bool patching)
 	}
 
 	spin_lock_irq(&klp_shadow_lock);
-	klp_shadow_direction = KLP_SHADOW_SETTLED;
+	klp_shadow_direction = KLP_SHADOW_NO_TRANSITION;
 	for_each_patch(patch) {
 		patch->before = patch->after;
-		patch->settled |= patch->after;
+		patch->completed |= patch->after;
 	}
 	klp_shadow_update();
 	spin_unlock_irq(&klp_shadow_lock);
@@ -551,7 +558,7 @@ int klp_shadow_register(const void *key, struct module *mod, struct klp_shadow_t
 	patch->replace = replace;
 	patch->registered = true;
 	patch->forced = false;
-	patch->settled = false;
+	patch->completed = false;
 	list_del(&patch->list);
 	list_add_tail(&patch->list, &klp_shadow_patches);
 	klp_shadow_update();
@@ -708,7 +715,7 @@ static bool klp_shadow_abi_fits(struct klp_shadow_type *types, size_t size)
 }
 
 /* Warn about likely mistakes in .parent_module. */
-static void klp_shadow_check_parents(struct klp_patch *patch, struct klp_shadow_type *type)
+static void klp_shadow_warn_parent_module(struct klp_patch *patch, struct klp_shadow_type *type)
 {
 	bool kernel = false, found = false;
 	struct klp_object *obj;
@@ -749,7 +756,7 @@ int klp_shadow_register_patch(struct klp_patch *patch)
 		return -EINVAL;
 	}
 	for (i = 0; i < size / sizeof(*types); i++)
-		klp_shadow_check_parents(patch, &types[i]);
+		klp_shadow_warn_parent_module(patch, &types[i]);
 
 	return klp_shadow_register(patch, patch->mod, types, size / sizeof(*types),
 				   patch->replace);

@@ -184,7 +184,7 @@ void *klp_shadow_lookup_slow(void *obj, unsigned long id)
 	struct klp_shadow *entry;
 	void *parent;
 
-	/* A short loop, so that the misses of several lookups overlap. */
+	/* Short, so that the CPU overlaps the cache misses of several lookups. */
 	table = rcu_dereference_check(klp_shadow_large, lockdep_is_held(&klp_shadow_lock));
 	if (table) {
 		hlist_nulls_for_each_entry_rcu(entry, node, klp_shadow_large_chain(table, obj, id),
@@ -280,7 +280,7 @@ static void klp_shadow_count_aliases(long n)
 
 	next = rcu_dereference_protected(klp_shadow_first.next, lockdep_is_held(&klp_shadow_lock));
 	klp_shadow_state.aliases += n;
-	/* Without an alias or a larger table, readers need nothing of it. */
+	/* NULL ends lookups after the first table. */
 	if (!next)
 		rcu_assign_pointer(klp_shadow_first.next, &klp_shadow_first);
 	else if (next == &klp_shadow_first && !klp_shadow_state.aliases)
@@ -339,8 +339,8 @@ static struct hlist_nulls_node *klp_shadow_rehash_one(struct hlist_nulls_node *l
 	lockdep_assert_held(&klp_shadow_lock);
 
 	/*
-	 * hlist_nulls_add_head_rcu() does not expect readers of the entry. They see the
-	 * entry behind it whole: that was added under the same lock. [resize-link+get]
+	 * Not hlist_nulls_add_head_rcu(): readers at the entry follow its link now. What
+	 * they find there is complete, since it was added under this lock. [resize-link+get]
 	 */
 	head = klp_shadow_entry_chain(to, hlist_nulls_entry(last, struct klp_shadow, node));
 	first = head->first;

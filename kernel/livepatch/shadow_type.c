@@ -159,7 +159,7 @@ void __klp_shadow_type_free(void *obj, struct klp_shadow_type *type)
 	if (klp_shadow_absent(obj, type->id) && !READ_ONCE(type->linked))
 		return;
 
-	/* Until reclaim: klp_shadow_drain() waits for readers before it looks. */
+	/* RCU: klp_shadow_drain() waits until these are listed for it. */
 	rcu_read_lock();
 	spin_lock_irqsave(&klp_shadow_lock, flags);
 	klp_shadow_type_remove(obj, type, &removed);
@@ -291,12 +291,12 @@ void klp_shadow_convert(struct klp_shadow_type *from, struct klp_shadow_type *to
 		else
 			new = kzalloc(sizeof(*new) + to->size, GFP_KERNEL | __GFP_NOWARN);
 
-		/* Until reclaim: klp_shadow_drain() waits for readers before it looks. */
+		/* RCU: klp_shadow_drain() waits until these are listed for it. */
 		rcu_read_lock();
 		spin_lock_irq(&klp_shadow_lock);
 		budget = KLP_SHADOW_BATCH;
 		old = klp_shadow_iter_next(&iter, &budget);
-		more = iter.slot < KLP_SHADOW_SLOTS;
+		more = iter.list < KLP_SHADOW_LISTS;
 		converted = old && klp_shadow_convert_one(old, new, from, to, &removed, result);
 		spin_unlock_irq(&klp_shadow_lock);
 		if (converted) {

@@ -21,16 +21,16 @@ struct module;
  * @nr_types:	number of @types; constant
  * @replace:	replaces all patches registered before; guarded by klp_shadow_lock
  * @seq:	order of registering; guarded by klp_shadow_lock
- * @registered:	its variables are not freed yet; written with klp_shadow_lock and
- *		klp_shadow_patches_lock held
+ * @registered:	from klp_shadow_register() until its variables are freed; written with
+ *		klp_shadow_lock and klp_shadow_patches_lock held
  * @leaving:	unregistered, but its variables are not freed yet; guarded by
  *		klp_shadow_lock
  * @forced:	a transition away from it was forced; guarded by klp_shadow_lock
- * @before:	used by tasks before they change over in a transition, and without one by
- *		all; guarded by klp_shadow_lock
- * @after:	used by tasks that have changed over, and without a transition by all;
+ * @before:	run by tasks that have not changed over in the current transition, or by all
+ *		tasks if there is none; guarded by klp_shadow_lock
+ * @after:	run by tasks that have changed over, or by all if there is no transition;
  *		guarded by klp_shadow_lock
- * @settled:	a transition to it has completed; guarded by klp_shadow_lock
+ * @completed:	a transition to it has completed; guarded by klp_shadow_lock
  * @hidden:	variables that were removed while tasks may have had pointers to them,
  *		freed when the patch is unregistered; guarded by klp_shadow_patches_lock
  */
@@ -56,6 +56,8 @@ extern struct mutex klp_shadow_patches_lock;
 
 /* Written with klp_shadow_patches_lock and klp_shadow_lock held. */
 extern struct list_head klp_shadow_patches;
+
+extern bool klp_shadow_any_closed;
 
 #define klp_shadow_for_each_type(type, patch) \
 	for ((type) = (patch)->types; (type) < (patch)->types + (patch)->nr_types; (type)++)

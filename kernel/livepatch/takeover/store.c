@@ -15,7 +15,7 @@
 #include "../shadow_type.c"
 #include "../shadow_check.c"
 #include "../shadow_patch.c"
-#include "../shadow_reader.c"
+#include "../shadow_walk.c"
 #ifdef CONFIG_DEBUG_FS
 #include "../shadow_debugfs.c"
 #endif

@@ -50,12 +50,7 @@ report $? "nothing is reported while it is off"
 set_knob $switch 1
 is_reported "a parent freed by kfree()" 1 "$module\\]"
 is_reported "a parent freed by kmem_cache_free()" 2 "$module\\]"
-mount_fs tracefs /sys/kernel/tracing
-if [[ -d /sys/kernel/tracing/events/rcu/rcu_invoke_kfree_bulk_callback ]]; then
-	is_reported "a parent freed by kfree_rcu()" 3 rcu
-else
-	skipped "a parent freed by kfree_rcu()" "needs CONFIG_RCU_TRACE"
-fi
+is_reported "a parent freed by kfree_rcu(), when it is allocated anew" 3 "allocated anew by"
 is_reported "a parent inside of what is freed" 4 "$module\\]"
 is_reported "a parent of several pages" 5 "$module\\]"
 is_reported "a page that is freed" 6 "$module\\]"
@@ -73,6 +68,17 @@ await reads 0 /sys/kernel/livepatch/$lp/transition
 frees 9
 grep -q "shadow variable 'var' (0x5d0e0009) was freed" <<<"$log"
 report $? "the report has the name of the type"
+
+# While a livepatch is being disabled, tasks that no longer run it free parents as ever.
+echo 0 >$switch
+echo 1 >$switch
+echo 1 >/sys/module/$lp/parameters/block
+await reads Y /sys/module/$lp/parameters/blocked
+echo 0 >/sys/kernel/livepatch/$lp/enabled
+reads 1 /sys/kernel/livepatch/$lp/transition && frees 9 0 &&
+	reads 1 /sys/kernel/livepatch/$lp/transition &&
+	[[ $log != *"was freed before"* && $log != *"no variable"* ]]
+report $? "nothing is reported while not all tasks run the livepatch"
 remove $lp && loaded="test_klp_shadow_owner $module"
 insmod "$modules/$lp.ko" id=$((0x5d0e000a)) outlives_parent=1 && loaded="$lp $loaded"
 await reads 0 /sys/kernel/livepatch/$lp/transition

@@ -3,6 +3,7 @@
  * Frees parents before their variables, each way to free memory in turn: write its number to
  * the parameter "free". The identifier of the variable is ID + number.
  */
+#include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>
@@ -53,6 +54,35 @@ static int free_bulk(unsigned int how)
 	return n ? 0 : -ENOMEM;
 }
 
+/* kfree_rcu() frees objects later, many at once: allocate until the parent is there again. */
+static int free_rcu(unsigned int how)
+{
+	struct object *objects[BULK] = {}, *parent;
+	int i, tries = 0;
+	bool again = false;
+
+	for (i = 0; i < BULK; i++)
+		objects[i] = kzalloc(sizeof(*objects[i]), GFP_KERNEL);
+	parent = objects[BULK / 2];
+	if (parent)
+		add(parent, how);
+	for (i = 0; i < BULK; i++) {
+		if (objects[i])
+			kfree_rcu(objects[i], rcu);
+	}
+	while (parent && !again && tries++ < 300) {
+		msleep(100);
+		for (i = 0; i < BULK; i++) {
+			objects[i] = kzalloc(sizeof(*objects[i]), GFP_KERNEL);
+			again |= objects[i] == parent;
+		}
+		for (i = 0; i < BULK; i++)
+			kfree(objects[i]);
+	}
+
+	return again ? 0 : -EAGAIN;
+}
+
 static int free_parent(unsigned int how)
 {
 	struct object *object = NULL;
@@ -73,10 +103,6 @@ static int free_parent(unsigned int how)
 	case 2:
 		add(object, how);
 		kmem_cache_free(cache, object);
-		break;
-	case 3:
-		add(object, how);
-		kfree_rcu(object, rcu);
 		break;
 	case 4:
 		add(object->inner, how);
@@ -111,10 +137,13 @@ static int free_set(const char *text, const struct kernel_param *kp)
 
 	if (err)
 		return err;
-	err = how == 8 ? free_bulk(how) : free_parent(how);
-	/* kfree_rcu() frees the object some seconds later. */
-	if (how != 3)
-		klp_shadow_free_all(ID + how, NULL);
+	if (how == 3)
+		err = free_rcu(how);
+	else if (how == 8)
+		err = free_bulk(how);
+	else
+		err = free_parent(how);
+	klp_shadow_free_all(ID + how, NULL);
 
 	return err;
 }
@@ -131,7 +160,6 @@ static int __init test_init(void)
 
 static void __exit test_exit(void)
 {
-	klp_shadow_free_all(ID + 3, NULL);
 	kmem_cache_destroy(cache);
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Iterating over all variables of the store. */
-#ifndef _LIVEPATCH_SHADOW_READER_H
-#define _LIVEPATCH_SHADOW_READER_H
+#ifndef _LIVEPATCH_SHADOW_WALK_H
+#define _LIVEPATCH_SHADOW_WALK_H
 
 #include "shadow.h"
 
-/* What a reader has seen of a variable. */
+/* A variable when the walk came to it. */
 struct klp_shadow_record {
 	void *obj;
 	unsigned long id;
@@ -13,7 +13,7 @@ struct klp_shadow_record {
 };
 
 /**
- * struct klp_shadow_reader - iterates over all variables
+ * struct klp_shadow_walk - iterates over all variables
  * @iter:	in the lists of one group of ids
  * @records:	variables that were visited last
  * @nr:		number of @records
@@ -21,15 +21,15 @@ struct klp_shadow_record {
  *
  * Zeroed at first. The caller serializes the calls.
  */
-struct klp_shadow_reader {
+struct klp_shadow_walk {
 	struct klp_shadow_iter iter;
 	struct klp_shadow_record records[KLP_SHADOW_BATCH];
 	unsigned int nr;
 	unsigned int next;
 };
 
-void klp_shadow_reader_start(struct klp_shadow_reader *reader);
-struct klp_shadow_record *klp_shadow_reader_next(struct klp_shadow_reader *reader);
-void klp_shadow_reader_stop(struct klp_shadow_reader *reader);
+void klp_shadow_walk_start(struct klp_shadow_walk *walk);
+struct klp_shadow_record *klp_shadow_walk_next(struct klp_shadow_walk *walk);
+void klp_shadow_walk_stop(struct klp_shadow_walk *walk);
 
-#endif /* _LIVEPATCH_SHADOW_READER_H */
+#endif /* _LIVEPATCH_SHADOW_WALK_H */

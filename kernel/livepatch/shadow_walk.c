@@ -9,34 +9,34 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "shadow_reader.h"
+#include "shadow_walk.h"
 
 /* Stop before the end, or after it. */
-void klp_shadow_reader_stop(struct klp_shadow_reader *reader)
+void klp_shadow_walk_stop(struct klp_shadow_walk *walk)
 {
 	spin_lock_irq(&klp_shadow_lock);
-	klp_shadow_iter_stop(&reader->iter);
+	klp_shadow_iter_stop(&walk->iter);
 	spin_unlock_irq(&klp_shadow_lock);
 }
 
 /* Begin, also again. */
-void klp_shadow_reader_start(struct klp_shadow_reader *reader)
+void klp_shadow_walk_start(struct klp_shadow_walk *walk)
 {
-	klp_shadow_reader_stop(reader);
-	memset(reader, 0, sizeof(*reader));
-	reader->iter.all_ids = true;
+	klp_shadow_walk_stop(walk);
+	memset(walk, 0, sizeof(*walk));
+	walk->iter.all_ids = true;
 }
 
 /* Visit more variables. Returns false at the end. */
-static bool klp_shadow_reader_fill(struct klp_shadow_reader *reader)
+static bool klp_shadow_walk_fill(struct klp_shadow_walk *walk)
 {
-	struct klp_shadow_iter *iter = &reader->iter;
+	struct klp_shadow_iter *iter = &walk->iter;
 	unsigned int budget = KLP_SHADOW_BATCH;
 	struct klp_shadow *shadow;
 
-	reader->next = 0;
-	reader->nr = 0;
-	if (iter->slot == KLP_SHADOW_SLOTS) {
+	walk->next = 0;
+	walk->nr = 0;
+	if (iter->list == KLP_SHADOW_LISTS) {
 		if (iter->group == KLP_SHADOW_GROUPS - 1)
 			return false;
 		*iter = (struct klp_shadow_iter){ .all_ids = true, .group = iter->group + 1 };
@@ -44,7 +44,7 @@ static bool klp_shadow_reader_fill(struct klp_shadow_reader *reader)
 
 	spin_lock_irq(&klp_shadow_lock);
 	while ((shadow = klp_shadow_iter_next(iter, &budget))) {
-		reader->records[reader->nr++] = (struct klp_shadow_record){
+		walk->records[walk->nr++] = (struct klp_shadow_record){
 			.obj = shadow->obj,
 			.id = shadow->id,
 			.bytes = ksize(shadow),
@@ -57,12 +57,12 @@ static bool klp_shadow_reader_fill(struct klp_shadow_reader *reader)
 }
 
 /* The next variable, or NULL at the end. Sleeps. */
-struct klp_shadow_record *klp_shadow_reader_next(struct klp_shadow_reader *reader)
+struct klp_shadow_record *klp_shadow_walk_next(struct klp_shadow_walk *walk)
 {
-	while (reader->next == reader->nr) {
-		if (!klp_shadow_reader_fill(reader))
+	while (walk->next == walk->nr) {
+		if (!klp_shadow_walk_fill(walk))
 			return NULL;
 	}
 
-	return &reader->records[reader->next++];
+	return &walk->records[walk->next++];
 }
