@@ -239,7 +239,8 @@ struct klp_shadow_chain_stats {
 	unsigned long longest;
 };
 
-static void klp_shadow_count_chain(struct klp_shadow_chain_stats *chains, struct hlist_nulls_head *head)
+static void klp_shadow_count_chain(struct klp_shadow_chain_stats *chains,
+				   struct hlist_nulls_head *head)
 {
 	struct hlist_nulls_node *node;
 	unsigned long length = 0;
