@@ -162,7 +162,7 @@ static const unsigned int nr_types[PATCHES] = { 1, 3, 2, 2, 3, 2, 1 };
 /* === The model === */
 
 struct model_patch {
-	bool listed, registered, replace, leaving, forced, before, after, settled;
+	bool listed, registered, replace, leaving, forced, before, after, completed;
 	unsigned int order;	/* patches are registered in this order */
 	unsigned int hidden[SERIALS], hidden_id[SERIALS], nr_hidden;
 };
@@ -457,7 +457,7 @@ static void step_register(unsigned int p, bool replace)
 	patch->replace = replace;
 	patch->leaving = false;
 	patch->forced = false;
-	patch->settled = false;
+	patch->completed = false;
 	patch->before = false;
 	patch->after = false;
 	patch->order = ++m.order;
@@ -529,14 +529,14 @@ static void step_complete(bool cancel, bool forced)
 	}
 	for (p = 0; p < PATCHES && !cancel; p++) {
 		for (id = 0; id < IDS; id++)
-			hides |= m.patch[p].settled && m.patch[p].after && has(p, id) &&
+			hides |= m.patch[p].completed && m.patch[p].after && has(p, id) &&
 				 !was_open[p][id];
 	}
 	if (hides)
 		finish_all();
 	for (order = 0; hides && order <= m.order; order++) {
 		q = patch_in_order(order);
-		if (q < 0 || !m.patch[q].settled || !m.patch[q].after)
+		if (q < 0 || !m.patch[q].completed || !m.patch[q].after)
 			continue;
 		for (id = 0; id < IDS; id++) {
 			if (has(q, id) && !was_open[q][id])
@@ -548,7 +548,7 @@ static void step_complete(bool cancel, bool forced)
 	klp_shadow_complete(m.patching);
 	say("%s%s", cancel ? "cancel" : "complete", forced ? ", forced" : "");
 	for (p = 0; p < PATCHES; p++)
-		m.patch[p].settled |= m.patch[p].after;
+		m.patch[p].completed |= m.patch[p].after;
 
 	for (p = 0; p < PATCHES; p++) {
 		if (!m.patch[p].registered || m.patch[p].forced || m.patch[p].leaving)

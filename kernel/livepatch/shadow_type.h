@@ -47,7 +47,7 @@ struct klp_shadow_patch {
 	bool forced;
 	bool before;
 	bool after;
-	bool settled;
+	bool completed;
 	struct llist_head hidden;
 };
 
