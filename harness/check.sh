@@ -328,12 +328,7 @@ check_examples()
 	for page in "${pages[@]}"; do
 		grep -q 'code-block:: c$' "$page" || continue
 		compiled+=("$(basename "$page" .rst).o")
-		awk '/^[^\t]/ { code = 0 }
-			code { print /^\t:/ ? "" : $0 }
-			/^ *\.\. (code-block:: c|example:)$/ {
-				code = 1
-				print "#line", FNR + 1, "\"" FILENAME "\""
-			}' "$page" >"$work/${compiled[-1]%o}c"
+		page_code "$page" >"$work/${compiled[-1]%o}c"
 	done
 	printf 'obj-m := %s\nccflags-y := -I%s -I%s\n' "${compiled[*]}" "$TOP/harness/docs" \
 		"$TOP/samples/livepatch" >"$work/Kbuild"

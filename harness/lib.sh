@@ -37,6 +37,17 @@ say()
 	echo "== $*"
 }
 
+# page_code(page): print the C code of a page of the manual
+page_code()
+{
+	awk '/^[^\t]/ { code = 0 }
+		code { print /^\t:/ ? "" : $0 }
+		/^ *\.\. (code-block:: c|example:)$/ {
+			code = 1
+			print "#line", FNR + 1, "\"" FILENAME "\""
+		}' "$1"
+}
+
 # default_line(): print the kernel line of this machine's Debian, such as "6.1"
 default_line()
 {

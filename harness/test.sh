@@ -3,10 +3,10 @@
 # Usage: KERNEL=<line> test.sh
 #
 # Run all tests: the static checks, the litmus tests, the store in user space, the tests of
-# the harness, and in the VM the livepatch selftests, the KUnit suite, a million variables,
-# livepatches of a stock kernel, two torture scenarios, the module that takes over the store
-# of Debian's kernel, a broken store that must be detected, and the demo. The last line has
-# the counts. Succeeds if no test fails.
+# the harness, and in the VM the livepatch selftests, the KUnit suite, the manual's first
+# page, a million variables, livepatches of a stock kernel, two torture scenarios, the module
+# that takes over the store of Debian's kernel, a broken store that must be detected, and the
+# demo. The last line has the counts. Succeeds if no test fails.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -83,6 +83,7 @@ lane_1()
 {
 	part selftests "$TOP/harness/vm/vm.sh" -t 1500 "$TOP/harness/vm/jobs/selftests.sh"
 	part kunit "$TOP/harness/kunit-vm.sh"
+	part start "$TOP/harness/start.sh"
 	part stock-livepatches vm stock-livepatches -t 300
 	part torture "$TOP/harness/torture/torture.sh" 15 "${SCENARIOS[@]}"
 }
@@ -112,7 +113,7 @@ lane_1
 wait "$other" || :
 trap - EXIT
 cat "$logs/lane-2"
-for name in selftests kunit stock-livepatches torture takeover check litmus twin harness million busted demo; do
+for name in selftests kunit start stock-livepatches torture takeover check litmus twin harness million busted demo; do
 	tally "$name" "$logs/$name.tap" "$(cat "$logs/$name.status" 2>/dev/null || echo 1)"
 done
 

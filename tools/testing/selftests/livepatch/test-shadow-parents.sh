@@ -69,7 +69,7 @@ frees 9
 grep -q "shadow variable 'var' (0x5d0e0009) was freed" <<<"$log"
 report $? "the report has the name of the type"
 
-# While a livepatch is being disabled, tasks that no longer run it free parents as ever.
+# While a livepatch is being disabled, tasks that run the original code free parents.
 echo 0 >$switch
 echo 1 >$switch
 echo 1 >/sys/module/$lp/parameters/block
