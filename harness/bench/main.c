@@ -60,7 +60,8 @@ static const unsigned long quick_sizes[] = { 1, 1000, 4096, 10000, 100000, 10000
 	FOR_LAYOUTS(fn, ours)							\
 	FOR_LAYOUTS(fn, stock)							\
 	FOR_LAYOUTS(fn, floor)							\
-	FOR_LAYOUTS(fn, none)
+	FOR_LAYOUTS(fn, none)							\
+	fn(untraced_0)
 #define DECLARE_STORE(copy)	extern const struct bench_store copy ## _store;
 #define STORE_ADDRESS(copy)	&copy ## _store,
 

@@ -133,6 +133,8 @@ END {
 	show("  independent", "")
 	ratio("pair", "pair", "stock", 1, 4096)
 	show("  alloc+free, n <= 4096, against stock (judged in user space)", "")
+	ratio("pair", "pair", "untraced", 1, M)
+	show("  alloc+free, tracepoints that are off against none", "")
 	ratio("pair", "pair", "floor", M, M)
 	show("  alloc+free at 1M, against the floor (judged in user space)", "")
 
@@ -160,7 +162,7 @@ END {
 
 	least = 1
 	for (n in sizes)
-		if (all > 1 && (("get", "ours", 0, all, n) in median))
+		if (all > 1 && median["get", "ours", 0, all, n])
 			consider(all * median["get", "ours", 0, 1, n] / median["get", "ours", 0, all, n], n + 0)
 	show("  " all " CPUs doing get against one, the worst size", "")
 }
