@@ -23,6 +23,8 @@ help:
 	@echo 'make kunit-mutants        the same of types and conversion, with KUnit; EVERY=<n> takes each nth'
 	@echo 'make kunit                the KUnit suite on user-mode Linux: seconds, once built'
 	@echo 'make kunit-vm             the same suite in the VM, on two processors'
+	@echo 'make kunit-arch           the same suite in QEMU, cross-compiled; ARCHS="arm64 s390 ..." chooses'
+	@echo 'make compile-all          compile for all architectures and configurations, with gcc and clang'
 	@echo 'make torture              all calls at once; SCENARIOS="..."|all, SECONDS=<n> for each'
 	@echo 'make real                 livepatches of tasks, sockets, mac80211; TESTS="socks ..." chooses'
 	@echo 'make real-busted          the same ones broken, which the tests must notice'
@@ -100,6 +102,12 @@ kunit: setup
 kunit-vm: kernel
 	@harness/kunit-vm.sh
 
+kunit-arch: setup
+	@harness/kunit-arch.sh $(ARCHS)
+
+compile-all: setup
+	@harness/compile-all.sh $(CONFIGURATIONS)
+
 torture: setup
 	@harness/torture/torture.sh '$(SECONDS)' $(SCENARIOS)
 
@@ -155,6 +163,6 @@ overlay:
 clean:
 	@bash -c '. harness/lib.sh; may_write; rm -rf build' make
 
-.PHONY: help setup kernel demo test check compile litmus tools tools-test twin twin-bench mutants kunit-mutants kunit kunit-vm torture real real-busted \
+.PHONY: help setup kernel demo test check compile litmus tools tools-test twin twin-bench mutants kunit-mutants kunit kunit-vm kunit-arch compile-all torture real real-busted \
 	real-cost klp-build pressure busted coverage docs bench bench-vm shell overlay clean \
 	stock-demo takeover takeover-busted dkms-deb

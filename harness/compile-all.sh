@@ -1,0 +1,131 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: KERNEL=<line> compile-all.sh [CONFIGURATION...]
+#
+# Compile the store and its test suites, with W=1 and -Werror, for each architecture that has
+# livepatching, in configurations that change the code, with gcc and with clang. Without
+# arguments, all. Prints TAP, and a table last: "ok", "FAILED", or "-" for what the kernel of
+# the line cannot be configured for.
+
+# shellcheck source=SCRIPTDIR/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# Configuration: architecture, Debian's cross compiler, options.
+declare -A configurations=(
+	[x86_64]='x86_64 - 64BIT=y'
+	[x86_64-up]='x86_64 - 64BIT=y SMP=n'
+	[x86_64-modules-off]='x86_64 - 64BIT=y MODULES=n LIVEPATCH=n KLP_SHADOW=y KLP_SHADOW_KUNIT_TEST=n KLP_SHADOW_TORTURE_TEST=n'
+	[x86_64-rt]='x86_64 - 64BIT=y PREEMPT_RT=y'
+	[x86_64-lto]='x86_64 - 64BIT=y LTO_CLANG_THIN=y'
+	[x86_64-cfi]='x86_64 - 64BIT=y CFI_CLANG=y'
+	[i386]='i386 - LIVEPATCH=n KLP_SHADOW=y'
+	[arm64]='arm64 aarch64-linux-gnu SMP=y'
+	[s390]='s390 s390x-linux-gnu SMP=y'
+	[powerpc64le]='powerpc powerpc64le-linux-gnu PPC64=y CPU_LITTLE_ENDIAN=y SMP=y'
+	[powerpc64]='powerpc powerpc64-linux-gnu PPC64=y CPU_LITTLE_ENDIAN=n SMP=y'
+	[powerpc32]='powerpc powerpc-linux-gnu PPC64=n'
+)
+order=(x86_64 x86_64-up x86_64-modules-off x86_64-rt x86_64-lto x86_64-cfi i386 arm64 s390
+	powerpc64le powerpc64 powerpc32)
+# What all have. Architectures without livepatching have the store alone.
+BASE=(EXPERT=y SMP=y MODULES=y MODULE_UNLOAD=y PRINTK=y SYSFS=y DEBUG_KERNEL=y DEBUG_FS=y
+	KALLSYMS=y KALLSYMS_ALL=y FTRACE=y FUNCTION_TRACER=y DYNAMIC_FTRACE=y STACKTRACE=y
+	LIVEPATCH=y KUNIT=y KLP_SHADOW=y KLP_SHADOW_KUNIT_TEST=y KLP_SHADOW_TORTURE_TEST=m
+	PROVE_LOCKING=y FAULT_INJECTION=y FAILSLAB=y)
+
+chosen=("$@")
+((${#chosen[@]})) || chosen=("${order[@]}")
+packages=(clang lld llvm)
+for name in "${chosen[@]}"; do
+	[[ ${configurations[$name]:-} ]] || die "no configuration '$name'; there are: ${order[*]}"
+	read -r _ cross _ <<<"${configurations[$name]}"
+	[[ $cross == - ]] || packages+=("gcc-$cross")
+done
+set_line
+export KERNEL=$LINE
+"$TOP/harness/setup.sh" "${packages[@]}"
+"$TOP/harness/source.sh"
+src=$BUILD/$LINE/src
+
+# objects(): those of the store and its suites that the configuration in $obj has
+objects()
+{
+	awk 'FNR == NR { if (/=[ym]$/) on[substr($0, 1, length - 2)]; next }
+		match($1, /CONFIG_[A-Z_]*/) && substr($1, RSTART, RLENGTH) in on {
+			for (i = 3; i <= NF; i++)
+				print "kernel/livepatch/" $i
+		}' "$obj/.config" "$src/kernel/livepatch/Makefile.shadow"
+}
+
+# cell(name, compiler): "ok", "FAILED" or "-" in $cell, and the reason in $log
+cell()
+{
+	local arch cross options make wanted option
+	local -A value=()
+
+	read -r arch cross options <<<"${configurations[$1]}"
+	obj=$BUILD/$LINE/compile/$1-$2
+	log=$obj/log
+	mkdir -p "$obj"
+	make=(make -s -C "$src" O="$obj" ARCH="$arch" KCFLAGS=-Werror)
+	[[ $cross == - ]] || make+=(CROSS_COMPILE="$cross-")
+	[[ $2 == gcc ]] || make+=(LLVM=1)
+	for option in "${BASE[@]}" $options; do
+		value[${option%%=*}]=${option#*=}
+	done
+	for option in "${!value[@]}"; do
+		echo "CONFIG_$option=${value[$option]}"
+	done | sort >"$obj/fragment"
+	cell=FAILED
+	{
+		"${make[@]}" tinyconfig &&
+		"$src/scripts/kconfig/merge_config.sh" -m -O "$obj" "$obj/.config" "$obj/fragment" &&
+		"${make[@]}" olddefconfig
+	} >"$log" 2>&1 || return 0
+	# The options of the configuration itself must be there; LIVEPATCH where it can be.
+	for option in $options; do
+		wanted=CONFIG_$option
+		if [[ $wanted == *=n ]]; then
+			! grep -q "^${wanted%n}" "$obj/.config" && continue
+		else
+			grep -qx "$wanted" "$obj/.config" && continue
+		fi
+		cell=-
+		echo "Linux $LINE with $2 does not take $wanted" >"$log"
+		return 0
+	done
+	if ! grep -q '^CONFIG_KLP_SHADOW=y' "$obj/.config"; then
+		echo "no CONFIG_KLP_SHADOW in $obj/.config" >"$log"
+		return 0
+	fi
+	"${make[@]}" -j"$(nproc)" prepare >"$log" 2>&1 || return 0
+	mapfile -t list < <(objects)
+	rm -f "${list[@]/#/$obj/}"
+	"${make[@]}" -j"$(nproc)" W=1 "${list[@]}" >"$log" 2>&1 || return 0
+	if [[ -s $log ]]; then
+		return 0
+	fi
+	cell=ok
+	grep -q '^CONFIG_LIVEPATCH=y' "$obj/.config" || cell='ok (store)'
+}
+
+table=$BUILD/$LINE/compile-all
+mkdir -p "$BUILD/$LINE"
+printf '%-20s %-12s %s\n' "Linux $LINE" gcc clang >"$table"
+for name in "${chosen[@]}"; do
+	row=()
+	for compiler in gcc clang; do
+		cell "$name" "$compiler"
+		row+=("$cell")
+		case $cell in
+		ok*) result 0 "$name, $compiler: ${#list[@]} objects" ;;
+		-) result 0 "$name, $compiler # SKIP $(<"$log")" ;;
+		*) result 1 "$name, $compiler" <(tail -n 20 "$log") ;;
+		esac
+	done
+	printf '%-20s %-12s %s\n' "$name" "${row[@]}" >>"$table"
+done
+plan && status=0 || status=1
+echo
+cat "$table"
+exit "$status"
