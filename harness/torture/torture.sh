@@ -32,23 +32,15 @@ happened()
 }
 
 "$TOP/harness/vm/rootfs.sh"
-count=0 failed=0
 for scenario in "${scenarios[@]}"; do
 	kernel "$scenario"
 	log=$DIR/logs/torture-$scenario
 	mkdir -p "${log%/*}"
-	start=$SECONDS
-	count=$((count + 1))
-	if VM_LOG=$log "$TOP/harness/vm/vm.sh" -t $((2 * seconds + 300)) -a "$(arguments "$scenario" | tr '\n' ' ')" \
-	   "$TOP/harness/torture/job.sh" >"$log.txt" 2>&1 && happened "$scenario" "$log.txt"; then
-		echo "ok $count torture $scenario"
-	else
-		echo "not ok $count torture $scenario"
-		failed=$((failed + 1))
-		grep -a '^mistake' "$log.txt" | head -n 3 | sed 's/^/# /' || :
-		echo "# $(tail -n 1 "$log.txt")"
-	fi
+	start=$SECONDS status=0
+	VM_LOG=$log "$TOP/harness/vm/vm.sh" -t $((2 * seconds + 300)) -a "$(arguments "$scenario" | tr '\n' ' ')" \
+		"$TOP/harness/torture/job.sh" >"$log.txt" 2>&1 && happened "$scenario" "$log.txt" || status=1
+	{ grep -a '^mistake' "$log.txt" | head -n 3 || :; tail -n 1 "$log.txt"; } >"$log.why"
+	result "$status" "torture $scenario" "$log.why"
 	echo "# Linux $LINE${VARIANT:+ ($VARIANT)}, $((SECONDS - start)) s;$(sed -n 's/^[0-9]* s,//p' "$log.txt" | tail -n 1); $log.txt"
 done
-echo "1..$count"
-((failed == 0))
+plan
