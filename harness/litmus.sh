@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: KERNEL=<line> litmus.sh [file.litmus]...
 #
-# Run the litmus tests, by default all of them, with the memory model of the kernel line,
-# and compare the output of herd7 with the Result in the file. judgelitmus.sh of
+# Run the litmus tests, by default all of them, with the memory model of the kernel line, or
+# for those in arm64 and power with herd7's model of the architecture, and compare the output
+# of herd7 with the Result in the file. judgelitmus.sh of
 # tools/memory-model lets wrong Results pass: that of 6.1 ignores data races, and that of 7.3
 # accepts any outcome of a test with a data race. herd7 is in Debian sid only; the tests are
 # skipped if the mirror does not have it. Without arguments, it is an error if one of a test
@@ -16,7 +17,7 @@
 PACKAGES=(herdtools7 libc6 libgmp10)
 
 tests=("$@")
-((${#tests[@]})) || tests=("$TOP"/Documentation/litmus-tests/livepatch-shadow/*.litmus)
+((${#tests[@]})) || tests=("$TOP"/Documentation/litmus-tests/livepatch-shadow/{,arm64/,power/}*.litmus)
 for test in "${tests[@]}"; do
 	[[ -f $test ]] || die "no litmus test $test"
 	twin=${test%.litmus}-broken.litmus
@@ -48,12 +49,12 @@ have_herd7()
 # Result
 observe()
 {
-	local lib
+	local lib options=()
 
 	lib=$(dirname "$sid"/usr/lib/*/libc.so.6)
+	! grep -q '^C ' "$1" || options=(-I "$model" -conf "$model/linux-kernel.cfg")
 	timeout 60 "$lib"/ld-linux*.so.* --library-path "$lib" "$sid/usr/bin/herd7" \
-		-set-libdir "$sid/usr/share/herdtools7/herd" -I "$model" \
-		-conf "$model/linux-kernel.cfg" "$1" >"$log" 2>&1 || return 0
+		-set-libdir "$sid/usr/share/herdtools7/herd" "${options[@]}" "$1" >"$log" 2>&1 || return 0
 	awk '/^Flag data-race/ { race = " DATARACE" } /^Observation/ { print $(NF - 2) race }' "$log"
 }
 
@@ -65,7 +66,8 @@ fi
 model=$BUILD/$LINE/src/tools/memory-model
 
 for test in "${tests[@]}"; do
-	name=$(basename "$test" .litmus)
+	name=${test##*/livepatch-shadow/}
+	name=${name%.litmus}
 	want=$(sed -n 's/^ \* Result: //p' "$test")
 	got=$(observe "$test")
 	if [[ $got && $got == "$want" ]]; then
