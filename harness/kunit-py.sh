@@ -16,7 +16,7 @@ log=$console.kunit
 status=0
 "$BUILD/$LINE/${KUNIT_TREE:-src}/tools/testing/kunit/kunit.py" "$@" </dev/null 2>&1 | tee "$log" | awk '
 	{ sub(/^\[[0-9:]+\] /, "") }
-	# The last part of kunit.py without a terminal, and lines for the eye.
+	# kunit.py calls stty at its end, which fails without a terminal. Separators.
 	/^stty: |^=+|^$/ { next }
 	/^\[(PASSED|SKIPPED)\] / { print "ok " ++count, $2 ($1 ~ /SKIP/ ? " # SKIP" : ""); fflush(); next }
 	/^\[(FAILED|CRASHED)\] / { print "not ok " ++count, $2; fflush(); next }
