@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Job of the VM: measure the time of a TCP segment without a livepatch, with one without
-# variables ("none"), with the kernel's store ("stock") and with ours, for several numbers of
-# sockets, each with a variable. Prints CSV: sockets, store, and the median of nanoseconds
-# per segment. The order of the stores rotates from round to round.
+# variables ("none"), with the kernel's store ("stock"), with ours, and with ours while all
+# memory is checked for parents ("checked"), for several numbers of sockets, each with a
+# variable. Prints CSV: sockets, store, and the median of nanoseconds per segment. The order
+# rotates from round to round.
 
 SIZES=(2000 20000 50000)
 ROUNDS=5
 SEGMENTS=20000
+check=/sys/module/klp_shadow/parameters/check_parents
 tool=/payload/selftests/livepatch/test_shadow_socks
 
 sysctl -q kernel.panic_on_warn=1
@@ -28,8 +30,9 @@ store()
 
 	case $1 in
 	none|stock) module=/payload/real/livepatch-shadow-socks-$1.ko ;;
-	ours) module=$(modinfo -n livepatch-shadow-socks) ;;
+	ours|checked) module=$(modinfo -n livepatch-shadow-socks) ;;
 	esac
+	[[ $1 != checked ]] || echo 1 >$check
 	if [[ $module ]]; then
 		patch=$(basename "$module" .ko)
 		patch=/sys/kernel/livepatch/${patch//-/_}
@@ -50,17 +53,18 @@ store()
 		done
 		rmmod "${patch##*/}" || exit 1
 	fi
+	echo 0 >$check
 }
 
 echo "sockets,store,ns per segment"
-stores=(unpatched none stock ours)
+stores=(unpatched none stock ours checked)
 for size in "${SIZES[@]}"; do
 	coproc SOCKS { exec $tool $((size / 2)); }
 	socks open
 	declare -A times=()
 	for ((round = 0; round < ROUNDS; round++)); do
-		for ((i = 0; i < 4; i++)); do
-			store "${stores[(i + round) % 4]}"
+		for ((i = 0; i < ${#stores[@]}; i++)); do
+			store "${stores[(i + round) % ${#stores[@]}]}"
 		done
 	done
 	for store in "${stores[@]}"; do
