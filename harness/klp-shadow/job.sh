@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# In the VM: what klp-shadow shows is what the module klp_shadow_fill has made, also while it
-# adds and removes. The file "rounds" says how often to look.
+# In the VM: klp-shadow shows the variables of the module klp_shadow_fill, also while the module
+# adds and removes them. The file "rounds" has the number of snapshots.
 
 # shellcheck source=SCRIPTDIR/../tap.sh
 . /payload/tap.sh

@@ -11,7 +11,7 @@
 #include "memory.h"
 
 #define MAX_SIZE	(256 << 20)
-/* Unnamed members inside each other, and members that are looked at for one. */
+/* Unnamed members inside each other, and members visited in a search. */
 #define MAX_DEPTH	8
 #define MAX_STEPS	100000
 

@@ -11,10 +11,11 @@
  * that does not change, entries that pass cannot form a circle; for memory that does, steps
  * are limited.
  *
- * Our store has several tables while it is resized. They are read in the order in which
- * entries move, so that none is missed, and those that are met twice are removed. If a resize
- * has ended meanwhile, all is read again: others may have moved back behind the reader. The
- * store counts a resize a grace period after its end, and replaces the table at its end.
+ * Our store has several tables while it is resized. The reader follows them in the order in
+ * which entries move, so it misses none, and it drops those that it meets twice. If a resize
+ * ends during the read, it reads all again, because the next resize may move entries to a table
+ * that it has passed. It notices that the tables are replaced, at the end of a resize, and that
+ * the number of resizes has changed, a grace period later.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +37,7 @@
 #define ENTRY_SIZE		128
 #define HEADS			512
 
-/* Entries of a chain that may not pass, beyond those that did. */
+/* A walk is given up after as many failed checks, and one more for each entry of the chain. */
 #define MAX_RETRIES		100
 /* Walks of a chain, with a pause before each but the first, and such pauses in all. */
 #define MAX_WALKS		4
@@ -143,7 +144,7 @@ static void find_ours(struct store *store, u64 address)
 		die("the description of the store is damaged");
 	if (get_u32(memory, &layout.version) != LAYOUT_VERSION ||
 	    get_u32(memory, &layout.size) != sizeof(layout))
-		die("the store has layout %u, not %u; use the klp-shadow of this kernel's source",
+		die("the store has layout version %u, and this program knows %u; use the klp-shadow of this kernel's source",
 		    get_u32(memory, &layout.version), LAYOUT_VERSION);
 	store->first = get_u64(memory, &layout.first);
 	store->alias = get_u64(memory, &layout.alias);
@@ -210,7 +211,7 @@ static bool read_entry(const struct store *store, const struct table *table, u64
 	if (!store->stock && variable->parent == store->alias) {
 		variable->parent = get_u64(memory, entry + store->shadow_parent);
 		variable->address = get_u64(memory, entry + store->shadow_target);
-		/* Both have other meanings when an alias has been removed. */
+		/* Other data is in their place when an alias has been removed: is it still linked? */
 		if (!memory_read(memory, address, again, store->shadow_data) ||
 		    get_u64(memory, again + store->shadow_node + 8) != link)
 			return false;
@@ -349,8 +350,8 @@ static bool read_large(const struct store *store, u64 *large)
 }
 
 /*
- * Read the first table and those that follow it. False if they were replaced meanwhile, or
- * are no tables.
+ * Read the first table and those that follow it. False if they are replaced during the read,
+ * or are no tables.
  */
 static bool read_tables(struct reader *reader)
 {

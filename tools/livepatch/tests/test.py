@@ -339,7 +339,7 @@ class Tests:
         image = Image(False, False)
         image.fill(20)
         image.put(image.layout + 8, 2, 'I')
-        self.refused(image, 'has layout 2, not 1')
+        self.refused(image, 'has layout version 2, and this program knows 1')
         image.put(image.layout + 8, 1, 'I')
         image.put(image.layout + 12, 88, 'I')
         self.refused(image, 'has layout')

@@ -2,8 +2,8 @@
 /*
  * Fills the store for the tests of klp-shadow, on any kernel.
  *
- * FILL_STAY	@stay variables on as many parents, which have a slab cache of their own.
- *		The data is the parent's address and a number
+ * FILL_STAY	@stay variables on as many parents, in a separate slab cache. The
+ *		data is the parent's address and a number
  * FILL_CHURN	@low to @high variables on such parents, which a thread adds and removes
  *		one by one while @churn is set
  * FILL_LEAK	one more every 20 ms while @leak is set, and @churn is not
