@@ -103,7 +103,7 @@ kunit()
 
 	rm -rf "$tree"
 	mkdir -p "$tree" "${log%/*}"
-	cp -r "$TOP"/{Documentation,harness,include,kernel,samples,tools} "$tree/"
+	cp -r "$TOP"/{Documentation,harness,include,kernel,samples,scripts,tools} "$tree/"
 	ln -s "$SHARED" "$tree/build"
 	break_it "$1" "$tree" || { result 1 "busted $1 (kunit) # does not apply: $(tail -n 1 "$work/patch")"; return; }
 	KUNIT_FILTER=$(header "$1" Test) "$tree/harness/kunit.sh" >"$log" 2>&1 || status=$?

@@ -43,7 +43,7 @@ glue()
 # ours(option...): copy those of our files that differ, and print their names
 ours()
 {
-	(cd "$TOP" && rsync -rcER --out-format=%n "$@" Documentation include kernel samples tools "$tree/") |
+	(cd "$TOP" && rsync -rcER --out-format=%n "$@" Documentation include kernel samples scripts/gdb tools "$tree/") |
 		sed '/\/$/d'
 }
 

@@ -62,7 +62,7 @@ tree()
 	rm -rf "$work/tree"
 	for f in Makefile Kbuild init/Kconfig include/asm-generic/vmlinux.lds.h \
 		 include/linux/livepatch.h kernel/livepatch \
-		 samples/livepatch tools/testing/selftests/livepatch Documentation/livepatch; do
+		 samples/livepatch scripts/gdb tools/testing/selftests/livepatch Documentation/livepatch; do
 		mkdir -p "$(dirname "$work/tree/$f")"
 		cp -r "$stock/$f" "$work/tree/$f"
 	done
@@ -126,7 +126,7 @@ tree
 (diff "$work/before" "$work/after" || :) | sed -n 's,^[<>] [0-9a-f]*  \./,,p' | sort -u >"$work/changed"
 {
 	sed -n 's,^+++ b/,,p' "$TOP/harness/overlay/glue.patch"
-	(cd "$TOP" && find Documentation include kernel samples tools -type f 2>/dev/null)
+	(cd "$TOP" && find Documentation include kernel samples scripts/gdb tools -type f 2>/dev/null)
 } | sort -u >"$work/expected"
 passes "overlay: changes its own files and the glue's, and no other" \
 	diff "$work/expected" "$work/changed"
@@ -134,7 +134,7 @@ passes "overlay: changes its own files and the glue's, and no other" \
 # --- KSRC, with a copy of the harness, which has a separate build directory ---
 
 mkdir "$work/copy"
-cp -r "$TOP"/{Documentation,harness,include,kernel,samples,tools} "$work/copy/"
+cp -r "$TOP"/{Documentation,harness,include,kernel,samples,scripts,tools} "$work/copy/"
 ksrc=(env KERNEL= KSRC="$work/tree" "$work/copy/harness/source.sh")
 copied=$work/copy/build/ksrc-tree/$LINE/src/kernel/livepatch
 

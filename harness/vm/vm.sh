@@ -4,18 +4,22 @@
 #                [-p DIRECTORY] [-m MEMORY] JOB
 #        KERNEL=<line> [VARIANT=<name>] vm.sh -i
 #
-# Boot the kernel of a line in QEMU and run the script JOB there, as root, with the line's
-# modules and selftests, and the files of DIRECTORY. Prints the output of JOB. Succeeds if
-# JOB does, the kernel's log has no bad line and no memory has leaked. With -i: an interactive
-# shell instead.
+# Boot the kernel of a line in QEMU, and run the script JOB there as root. The guest has the
+# modules and selftests of the line, klp-shadow, and the files of DIRECTORY. Prints the output of
+# JOB. Fails if JOB fails, if the kernel's log has a bad line, or if memory has leaked. With -i:
+# an interactive shell instead.
 #
-# Parents that are freed before their variables are reported, a bad line; jobs that measure
-# switch it off.
+# The check for parents that are freed before their variables is on, and its report is a bad
+# line. Jobs that measure switch it off.
 #
-# The guest sends its verdict last, by a separate serial port. No verdict is a failure.
-# VM_DISK names a file that the guest may write to, as its third disk. VM_ROOTFS names
-# another user land than build/rootfs.ext2. VARIANT=debian is Debian's own kernel, which
-# debian-kernel.sh fetches.
+# The guest sends its verdict at the end, by a separate serial port. A run without a verdict
+# fails.
+#
+# VARIANT	kernel in build/<line>/VARIANT; debian is Debian's own, see debian-kernel.sh
+# VM_DISK	file that the guest may write to, its third disk
+# VM_GDB	socket where gdb can stop the machine, and QEMU writes a dump when told
+# VM_LOG	beginning of the names of the logs
+# VM_ROOTFS	user land instead of build/rootfs.ext2
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -85,6 +89,7 @@ boot()
 		-append "console=ttyS0 root=/dev/vda ro init=/usr/sbin/klp-shadow-init panic=-1 oops=panic slub_debug=FZPU klp_shadow.check_parents=1 $append"
 	)
 	[[ ! -f $DIR/initrd ]] || arguments+=(-initrd "$DIR/initrd")
+	[[ -z ${VM_GDB:-} ]] || arguments+=(-gdb "unix:$VM_GDB,server=on,wait=off" -device vmcoreinfo)
 	[[ -z ${VM_DISK:-} ]] || arguments+=(-drive "file=$VM_DISK,format=raw,if=virtio")
 	if [[ $interactive ]]; then
 		qemu-system-x86_64 "${arguments[@]}" -serial mon:stdio
