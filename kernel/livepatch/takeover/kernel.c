@@ -15,23 +15,29 @@
 
 #if !defined(CONFIG_LIVEPATCH) || !defined(CONFIG_HAVE_RELIABLE_STACKTRACE) || \
 	!defined(CONFIG_64BIT) || !defined(CONFIG_SMP)
-#error "The module needs a kernel with livepatch support and reliable stack traces"
+#error "Needs CONFIG_LIVEPATCH, CONFIG_HAVE_RELIABLE_STACKTRACE, CONFIG_64BIT and CONFIG_SMP"
 #endif
 
-/* kallsyms_lookup_name(); scripts/livepatch/klp-reloc.c adds the relocation. */
+/*
+ * The address of kallsyms_lookup_name(). scripts/livepatch/klp-reloc.c adds the relocation;
+ * in .data, because relocations are not applied to .bss.
+ */
 unsigned long (*klp_kernel_lookup)(const char *name) __section(".data");
 
 struct klp_kernel klp_kernel;
 spinlock_t *klp_takeover_lock;	/* that of the stock store */
-int (*klp_takeover_printk_deferred)(const char *fmt, ...);
 
-static int (*klp_kernel_lookup_size)(unsigned long address, unsigned long *size,
-				     unsigned long *offset);
+/* None is called before klp_kernel_init() has set it. */
+DEFINE_STATIC_CALL_NULL(klp_kernel_lookup_name, kallsyms_lookup_name);
+DEFINE_STATIC_CALL_NULL(klp_kernel_lookup_size, kallsyms_lookup_size_offset);
+DEFINE_STATIC_CALL_NULL(klp_kernel_stack_trace, stack_trace_save_tsk_reliable);
+#undef _printk_deferred
+DEFINE_STATIC_CALL_NULL(klp_kernel_printk_deferred, _printk_deferred);
 
 /* The address of a symbol, or 0, which the log tells. */
 unsigned long klp_kernel_symbol(const char *name)
 {
-	unsigned long address = klp_kernel_lookup(name);
+	unsigned long address = static_call(klp_kernel_lookup_name)(name);
 
 	if (!address)
 		pr_err("this kernel is not known: it has no symbol %s\n", name);
@@ -43,7 +49,7 @@ void klp_kernel_function(unsigned long address, struct klp_range *range)
 {
 	unsigned long size = 0, offset = 0;
 
-	klp_kernel_lookup_size(address, &size, &offset);
+	static_call(klp_kernel_lookup_size)(address, &size, &offset);
 	range->start = address - offset;
 	range->end = range->start + size;
 }
@@ -65,9 +71,10 @@ static bool klp_kernel_is_stock(unsigned long address)
 }
 
 /*
- * The text of the stock store: the functions that it exports, and those that the
- * compiler has put between, before and behind them, whatever their names and numbers are.
- * Code that the compiler has moved elsewhere, as cold, prints and returns.
+ * The text of the stock store: the functions that it exports, and its static functions,
+ * which the compiler has put between, before and behind them. A part that it has split off
+ * as cold is elsewhere. A task that is preempted there does no harm: that code frees a new
+ * variable or prints an error, and returns.
  */
 static int klp_kernel_find_text(void)
 {
@@ -119,7 +126,8 @@ int klp_kernel_init(void)
 		pr_err("not built completely: klp-reloc has not added the livepatch relocation\n");
 		return -ENOEXEC;
 	}
-	if (klp_kernel_lookup("klp_shadow_move")) {
+	static_call_update(klp_kernel_lookup_name, klp_kernel_lookup);
+	if (static_call(klp_kernel_lookup_name)("klp_shadow_move")) {
 		pr_err("this kernel has this store built in, it needs no module\n");
 		return -EEXIST;
 	}
@@ -131,10 +139,9 @@ int klp_kernel_init(void)
 	    !klp_kernel_find(klp_kernel.patches, "klp_patches") ||
 	    !klp_kernel_find(klp_kernel.transition_patch, "klp_transition_patch") ||
 	    !klp_kernel_find(klp_kernel.target_state, "klp_target_state") ||
-	    !klp_kernel_find(klp_kernel.stack_trace_save_tsk_reliable,
-			     "stack_trace_save_tsk_reliable") ||
-	    !klp_kernel_find(klp_kernel_lookup_size, "kallsyms_lookup_size_offset") ||
-	    !klp_kernel_find(klp_takeover_printk_deferred, "_printk_deferred"))
+	    !klp_kernel_find_function(klp_kernel_stack_trace, "stack_trace_save_tsk_reliable") ||
+	    !klp_kernel_find_function(klp_kernel_lookup_size, "kallsyms_lookup_size_offset") ||
+	    !klp_kernel_find_function(klp_kernel_printk_deferred, "_printk_deferred"))
 		return -ENODEV;
 	klp_kernel.hash = (struct hlist_nulls_head *)hash;
 	klp_takeover_lock = (spinlock_t *)lock;

@@ -5,7 +5,8 @@
  * called in place of one of the livepatch core, and calls that.
  *
  * None of those calls is a tail call: klp_redirect_hook() has to find this module as the
- * caller, and klp_tasks_wait_module() to find the function on the stack.
+ * caller, and klp_tasks_wait_module() to find the function on the stack. They are static
+ * calls, see klp_kernel_find_function().
  */
 #define pr_fmt(fmt) "klp_shadow: " fmt
 
@@ -18,21 +19,20 @@
 #include "../shadow_core.h"
 #include "takeover.h"
 
-enum {
-	KLP_ENABLE,
-	KLP_RELEASE,
-	KLP_INIT_TRANSITION,
-	KLP_REVERSE_TRANSITION,
-	KLP_COMPLETE_TRANSITION,
-	KLP_MODULE_COMING,
-	KLP_NR_HOOKS,
-};
+static int klp_lifetimes_enable(struct klp_patch *patch);
+static void klp_lifetimes_release(struct kobject *kobj);
+static void klp_lifetimes_init_transition(struct klp_patch *patch, int state);
+static void klp_lifetimes_reverse_transition(void);
+static void klp_lifetimes_complete_transition(void);
+static int klp_lifetimes_module_coming(struct module *mod);
 
-static struct klp_redirection klp_lifetimes_hooks[KLP_NR_HOOKS];
-
-/* The function of the kernel, with the type of the one that is called in its place. */
-#define klp_lifetimes_original(hook, ours) \
-	((typeof(ours) *)klp_lifetimes_hooks[hook].address)
+/* The functions of the livepatch core that these are called in place of. */
+DEFINE_STATIC_CALL_NULL(klp_core_enable, klp_lifetimes_enable);
+DEFINE_STATIC_CALL_NULL(klp_core_release, klp_lifetimes_release);
+DEFINE_STATIC_CALL_NULL(klp_core_init_transition, klp_lifetimes_init_transition);
+DEFINE_STATIC_CALL_NULL(klp_core_reverse_transition, klp_lifetimes_reverse_transition);
+DEFINE_STATIC_CALL_NULL(klp_core_complete_transition, klp_lifetimes_complete_transition);
+DEFINE_STATIC_CALL_NULL(klp_core_module_coming, klp_lifetimes_module_coming);
 
 static bool klp_lifetimes_has_types(const struct module *mod)
 {
@@ -47,7 +47,7 @@ static bool klp_lifetimes_has_types(const struct module *mod)
 	return false;
 }
 
-/* A livepatch that is being loaded: nobody else changes the list. */
+/* Of a livepatch that is being loaded, whose list does not change. */
 static bool klp_lifetimes_is_linked(const struct module *mod)
 {
 	struct module_use *use;
@@ -85,7 +85,7 @@ static int klp_lifetimes_enable(struct klp_patch *patch)
 		if (err)
 			return err;
 	}
-	err = klp_lifetimes_original(KLP_ENABLE, klp_lifetimes_enable)(patch);
+	err = static_call(klp_core_enable)(patch);
 	if (livepatch && err) {
 		klp_shadow_unregister_patch(patch, false);
 		klp_shadow_flush();
@@ -105,7 +105,7 @@ static void klp_lifetimes_release(struct kobject *kobj)
 	if (!patch->forced)
 		klp_shadow_unregister_patch(patch, false);
 	klp_shadow_flush();
-	klp_lifetimes_original(KLP_RELEASE, klp_lifetimes_release)(kobj);
+	static_call(klp_core_release)(kobj);
 	barrier();
 }
 
@@ -114,7 +114,7 @@ static void klp_lifetimes_release(struct kobject *kobj)
 static void klp_lifetimes_init_transition(struct klp_patch *patch, int state)
 {
 	klp_shadow_transition(patch, patch->replace, state);
-	klp_lifetimes_original(KLP_INIT_TRANSITION, klp_lifetimes_init_transition)(patch, state);
+	static_call(klp_core_init_transition)(patch, state);
 	barrier();
 }
 
@@ -123,7 +123,7 @@ static void klp_lifetimes_reverse_transition(void)
 	struct klp_patch *patch = *klp_kernel.transition_patch;
 
 	klp_shadow_transition(patch, patch->replace, !patch->enabled);
-	klp_lifetimes_original(KLP_REVERSE_TRANSITION, klp_lifetimes_reverse_transition)();
+	static_call(klp_core_reverse_transition)();
 	barrier();
 }
 
@@ -134,7 +134,7 @@ static void klp_lifetimes_complete_transition(void)
 	bool patching = *klp_kernel.target_state;
 
 	klp_shadow_complete(patching);
-	klp_lifetimes_original(KLP_COMPLETE_TRANSITION, klp_lifetimes_complete_transition)();
+	static_call(klp_core_complete_transition)();
 
 	if (!patching) {
 		klp_shadow_unregister_patch(patch, patch->forced);
@@ -152,7 +152,7 @@ static int klp_lifetimes_module_coming(struct module *mod)
 {
 	int err;
 
-	err = klp_lifetimes_original(KLP_MODULE_COMING, klp_lifetimes_module_coming)(mod);
+	err = static_call(klp_core_module_coming)(mod);
 	if (err)
 		klp_shadow_module_going(mod);
 
@@ -162,27 +162,31 @@ static int klp_lifetimes_module_coming(struct module *mod)
 #define KLP_LIFETIMES_HOOK(_name, _target)	\
 	{ .name = (_name), .target = (_target), .hook = true }
 
-static struct klp_redirection klp_lifetimes_hooks[KLP_NR_HOOKS] = {
-	[KLP_ENABLE] = KLP_LIFETIMES_HOOK("klp_enable_patch", klp_lifetimes_enable),
-	[KLP_RELEASE] = KLP_LIFETIMES_HOOK("klp_kobj_release_patch", klp_lifetimes_release),
-	[KLP_INIT_TRANSITION] = KLP_LIFETIMES_HOOK("klp_init_transition",
-						   klp_lifetimes_init_transition),
-	[KLP_REVERSE_TRANSITION] = KLP_LIFETIMES_HOOK("klp_reverse_transition",
-						      klp_lifetimes_reverse_transition),
-	[KLP_COMPLETE_TRANSITION] = KLP_LIFETIMES_HOOK("klp_complete_transition",
-						       klp_lifetimes_complete_transition),
-	[KLP_MODULE_COMING] = KLP_LIFETIMES_HOOK("klp_module_coming",
-						 klp_lifetimes_module_coming),
+static struct klp_redirection klp_lifetimes_hooks[] = {
+	KLP_LIFETIMES_HOOK("klp_enable_patch", klp_lifetimes_enable),
+	KLP_LIFETIMES_HOOK("klp_kobj_release_patch", klp_lifetimes_release),
+	KLP_LIFETIMES_HOOK("klp_init_transition", klp_lifetimes_init_transition),
+	KLP_LIFETIMES_HOOK("klp_reverse_transition", klp_lifetimes_reverse_transition),
+	KLP_LIFETIMES_HOOK("klp_complete_transition", klp_lifetimes_complete_transition),
+	KLP_LIFETIMES_HOOK("klp_module_coming", klp_lifetimes_module_coming),
 };
 
 /* After an error some functions may be redirected, for klp_lifetimes_exit(). */
 int klp_lifetimes_init(void)
 {
-	return klp_redirect(klp_lifetimes_hooks, KLP_NR_HOOKS);
+	if (!klp_kernel_find_function(klp_core_enable, "klp_enable_patch") ||
+	    !klp_kernel_find_function(klp_core_release, "klp_kobj_release_patch") ||
+	    !klp_kernel_find_function(klp_core_init_transition, "klp_init_transition") ||
+	    !klp_kernel_find_function(klp_core_reverse_transition, "klp_reverse_transition") ||
+	    !klp_kernel_find_function(klp_core_complete_transition, "klp_complete_transition") ||
+	    !klp_kernel_find_function(klp_core_module_coming, "klp_module_coming"))
+		return -ENODEV;
+
+	return klp_redirect(klp_lifetimes_hooks, ARRAY_SIZE(klp_lifetimes_hooks));
 }
 
 /* Tasks may still be in the hooks. */
 void klp_lifetimes_exit(void)
 {
-	klp_unredirect(klp_lifetimes_hooks, KLP_NR_HOOKS);
+	klp_unredirect(klp_lifetimes_hooks, ARRAY_SIZE(klp_lifetimes_hooks));
 }

@@ -14,6 +14,7 @@
 #include <linux/module.h>
 #include <linux/printk.h>
 #include <linux/spinlock_types.h>
+#include <linux/static_call.h>
 
 /*
  * The lock of the stock store: a task that is still in one of its functions is
@@ -22,9 +23,9 @@
 extern spinlock_t *klp_takeover_lock;
 #define klp_shadow_lock		(*klp_takeover_lock)
 
-/* Not exported. */
-extern int (*klp_takeover_printk_deferred)(const char *fmt, ...) __printf(1, 2);
-#define _printk_deferred	(*klp_takeover_printk_deferred)
+/* Not exported; see klp_kernel_find_function(). */
+DECLARE_STATIC_CALL(klp_kernel_printk_deferred, _printk_deferred);
+#define _printk_deferred	static_call(klp_kernel_printk_deferred)
 
 /* klp_store_init() calls what the kernel calls at boot, in its own order. */
 #undef core_initcall

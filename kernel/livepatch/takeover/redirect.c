@@ -51,7 +51,7 @@ static void notrace klp_redirect_hook(unsigned long ip, unsigned long parent_ip,
 
 NOKPROBE_SYMBOL(klp_redirect_hook);
 
-/* Where a task is that has chosen a target and does not execute it yet. */
+/* A task that is preempted in here may have read a target that has been changed since. */
 void klp_redirect_range(struct klp_range *range)
 {
 	klp_kernel_function((unsigned long)klp_redirect_handler, range);
@@ -59,15 +59,15 @@ void klp_redirect_range(struct klp_range *range)
 
 static int klp_redirect_one(struct klp_redirection *redirection)
 {
+	unsigned long address = klp_kernel_symbol(redirection->name);
 	int *enabled = (int *)klp_kernel_symbol("ftrace_enabled");
 	int err;
 
-	redirection->address = klp_kernel_symbol(redirection->name);
-	if (!redirection->address || !enabled)
+	if (!address || !enabled)
 		return -ENODEV;
 	redirection->ops.func = redirection->hook ? klp_redirect_hook : klp_redirect_handler;
 	redirection->ops.flags = KLP_REDIRECT_FLAGS;
-	err = ftrace_set_filter_ip(&redirection->ops, redirection->address, 0, 0);
+	err = ftrace_set_filter_ip(&redirection->ops, address, 0, 0);
 	if (!err)
 		err = register_ftrace_function(&redirection->ops);
 	if (!err) {

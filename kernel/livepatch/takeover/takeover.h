@@ -10,6 +10,8 @@
 #include <linux/list_nulls.h>
 #include <linux/livepatch.h>
 #include <linux/llist.h>
+#include <linux/stacktrace.h>
+#include <linux/static_call.h>
 #include <linux/types.h>
 
 #include "../shadow.h"
@@ -31,7 +33,6 @@ struct klp_range {
  * @patches:	all livepatches, guarded by klp_mutex
  * @transition_patch:	livepatch of the current transition, guarded by klp_mutex
  * @target_state:	whether that is enabled or disabled, guarded by klp_mutex
- * @stack_trace_save_tsk_reliable:	function of this name
  */
 struct klp_kernel {
 	struct hlist_nulls_head *hash;
@@ -39,11 +40,27 @@ struct klp_kernel {
 	struct list_head *patches;
 	struct klp_patch **transition_patch;
 	int *target_state;
-	int (*stack_trace_save_tsk_reliable)(struct task_struct *task, unsigned long *store,
-					     unsigned int size);
 };
 
 extern struct klp_kernel klp_kernel;
+
+/*
+ * Let a static call lead to a function of the kernel. Returns its address, or 0 if there is
+ * none.
+ *
+ * A direct call: with indirect branch tracking (IBT) the kernel overwrites the ENDBR of
+ * functions that it does not call by pointers itself, and a call by a pointer is fatal.
+ */
+#define klp_kernel_find_function(call, name)						\
+({											\
+	unsigned long __address = klp_kernel_symbol(name);				\
+											\
+	if (__address)									\
+		static_call_update(call, (typeof(&STATIC_CALL_TRAMP(call)))__address);	\
+	__address;									\
+})
+
+DECLARE_STATIC_CALL(klp_kernel_stack_trace, stack_trace_save_tsk_reliable);
 
 int klp_kernel_init(void);
 unsigned long klp_kernel_symbol(const char *name);
@@ -148,7 +165,6 @@ void klp_tasks_wait_module(void);
  * @name:	name of the function
  * @target:	function of the module that is called instead
  * @hook:	@target calls the function of the kernel
- * @address:	function of the kernel
  * @registered:	@ops is registered
  * @ops:	of ftrace
  */
@@ -156,7 +172,6 @@ struct klp_redirection {
 	const char *name;
 	void *target;
 	bool hook;
-	unsigned long address;
 	bool registered;
 	struct ftrace_ops ops;
 };
