@@ -128,7 +128,7 @@ void klp_migrate_adopt(void)
 	/* Lookups that still look into both find them as well. */
 	klp_calls_set_mode(KLP_OURS);
 	klp_store_settle();
-	pr_info("took over %lu shadow variables in %llu us; the lock was held for %llu us at most, tasks were stopped for %llu us at most\n",
+	pr_info("took over %lu shadow variables in %llu us; the lock was held for %llu us at most, a search of all tasks took %llu us at most\n",
 		n, (ktime_get_ns() - start) / NSEC_PER_USEC, klp_migrate_longest / NSEC_PER_USEC,
 		klp_tasks_longest / NSEC_PER_USEC);
 }

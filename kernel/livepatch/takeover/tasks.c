@@ -29,9 +29,17 @@
 /* Deeper stacks than this do not exist on 16 KiB. */
 #define KLP_TASKS_ENTRIES	1024
 
-#define KLP_TASKS_PERIOD	20	/* ms */
+/*
+ * Pauses between searches, in ms. They become longer, because all CPUs are stopped for each
+ * search: 10 ms if there are 10,000 tasks.
+ */
+#define KLP_TASKS_FIRST_PAUSE	20
+#define KLP_TASKS_LAST_PAUSE	1000
 
-/* For how long all CPUs were stopped at most, in ns. */
+/*
+ * The longest search, in ns. All CPUs were stopped for this time, and for the time until the
+ * last of them had stopped.
+ */
 u64 klp_tasks_longest;
 
 struct klp_tasks_search {
@@ -67,7 +75,7 @@ static void klp_tasks_look(struct klp_tasks_search *search, struct task_struct *
 	static unsigned long entries[KLP_TASKS_ENTRIES];
 	int n, i;
 
-	n = klp_kernel.stack_trace_save_tsk_reliable(task, entries, ARRAY_SIZE(entries));
+	n = static_call(klp_kernel_stack_trace)(task, entries, ARRAY_SIZE(entries));
 	for (i = 0; i < n; i++) {
 		if (klp_tasks_is_in(search, entries[i]))
 			break;
@@ -106,6 +114,7 @@ static int klp_tasks_search(struct klp_tasks_search *search, const char *what,
 			    bool interruptible)
 {
 	unsigned long report = jiffies + HZ;
+	unsigned int pause = KLP_TASKS_FIRST_PAUSE;
 
 	search->caller = current;
 	for (;;) {
@@ -122,9 +131,10 @@ static int klp_tasks_search(struct klp_tasks_search *search, const char *what,
 			report = jiffies + 60 * HZ;
 		}
 		if (interruptible)
-			msleep_interruptible(KLP_TASKS_PERIOD);
+			msleep_interruptible(pause);
 		else
-			msleep(KLP_TASKS_PERIOD);
+			msleep(pause);
+		pause = min(2U * pause, (unsigned int)KLP_TASKS_LAST_PAUSE);
 	}
 }
 
