@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The id-based API while variables are in two tables: in that of the stock store,
- * and in ours. The kernel's functions are redirected to these until all variables are in
- * ours, and again before they are given back. Each of them is right in each mode.
+ * The id-based API while variables are in two tables: that of the stock store, and ours.
+ * The kernel's functions are redirected to these until all variables are in ours, and
+ * again before the variables are given back. They work in all modes.
  *
  * A variable is in one of the tables whenever klp_shadow_lock is not held, so writers look
  * into both under the lock, in any order. Lookups without it look first where variables
@@ -128,16 +128,19 @@ static void klp_calls_remove(struct klp_shadow *shadow, bool ours, klp_shadow_dt
 	klp_shadow_drop(shadow, dtor, NULL, removed);
 }
 
-/* Without the lock: reclaim what was removed, and resize the table if that is required. */
+/* Called without the lock: free what was removed, and resize the table if necessary. */
 static void klp_calls_finish(struct llist_head *removed)
 {
-	/* klp_store_leave() waits for readers, and then for the resize. */
+	/* klp_store_leave() waits for a grace period, and then for a resize that this queues. */
 	rcu_read_lock();
 	klp_shadow_reclaim_list(removed);
 	rcu_read_unlock();
 }
 
-/* As klp_shadow_add(), whose comments say why. @existed: the variable is not a new one. */
+/*
+ * As klp_shadow_add(), whose comments give the reasons. Sets *@existed to whether there was
+ * such a variable before the call.
+ */
 static void *klp_calls_add(void *obj, unsigned long id, size_t size, gfp_t gfp_flags,
 			   klp_shadow_ctor_t ctor, void *ctor_data, bool *existed)
 {

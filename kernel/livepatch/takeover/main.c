@@ -83,7 +83,7 @@ static void klp_takeover_undo(void)
 	klp_lifetimes_exit();
 	klp_unredirect(klp_takeover_calls, KLP_NR_CALLS);
 	klp_tasks_wait_module();
-	/* For lookups in interrupts: they have ended, and see no freed table. */
+	/* Lookups in NMIs have ended as well. */
 	synchronize_rcu();
 	klp_store_exit();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The store, compiled from its unchanged sources, and access to its internals for the
- * module. One compilation unit, because most of them are static.
+ * The unchanged sources of the store, and what the other files of the module need of its
+ * internals. These are static, so all of it is one compilation unit.
  */
 #define pr_fmt(fmt) "livepatch: " fmt
 
@@ -54,9 +54,8 @@ err_table:
 }
 
 /*
- * No call is running, and no livepatch is left that links to the module: there are no
- * types, no variables and no pending release callbacks. Removed variables may still have
- * to be freed.
+ * No function of the module is running, and no livepatch is left that links to it: there are
+ * no types, variables or pending release callbacks. Removed variables may wait to be freed.
  */
 void klp_store_exit(void)
 {
@@ -71,7 +70,10 @@ void klp_store_exit(void)
 	destroy_workqueue(klp_shadow_wq);
 }
 
-/* The files in debugfs. Open ones pin the module, so not before it is certain to stay. */
+/*
+ * Create the files in debugfs when loading can no longer fail: undoing it would have to wait
+ * until they are closed.
+ */
 void __init klp_store_show(void)
 {
 #ifdef CONFIG_DEBUG_FS
@@ -135,12 +137,12 @@ struct hlist_nulls_node *klp_store_take(struct hlist_nulls_node *last,
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	/* In place of what kfree_rcu() of the stock store would use. */
+	/* The stock store uses this memory only when it frees the variable. */
 	hlist_add_head(&shadow->id_link,
 		       klp_shadow_id_head(klp_shadow_group(shadow->id), raw_smp_processor_id()));
 	before = klp_shadow_rehash_one(last, chain, klp_shadow_newest_table());
 	klp_shadow_count_entries(1);
-	/* In place of the marker: the stock store expects NULL. */
+	/* Instead of the end marker of our table: the stock store expects NULL. */
 	WRITE_ONCE(*(before ? &before->next : &chain->first), NULL);
 
 	return before;
@@ -148,17 +150,22 @@ struct hlist_nulls_node *klp_store_take(struct hlist_nulls_node *last,
 
 /* === Giving back === */
 
-/* The table that variables leave; set before the mode is KLP_RETURN, constant then. */
+/* The table that is given back; constant in mode KLP_RETURN. */
 static struct klp_shadow_table *klp_store_leaving;
 
 /*
- * Give variables back from now on: the table is not resized. No task is in a call of the
- * store itself, but calls that klp_calls_...() redirect may run.
+ * Prepare for klp_store_give(): from now on the table is not resized. No task is in a
+ * function of the store, but klp_calls_...(), which stand in for these, may run.
  */
 void klp_store_leave(void)
 {
 	bool claimed;
 
+	/*
+	 * RUNNING keeps other resizes from beginning. A resize that ends here sets IDLE, and
+	 * the next one may begin at once. So the state is checked together with what would
+	 * change it.
+	 */
 	do {
 		spin_lock_irq(&klp_shadow_lock);
 		WRITE_ONCE(klp_shadow_state.resize, KLP_SHADOW_RUNNING);
@@ -166,11 +173,13 @@ void klp_store_leave(void)
 		/* For callers of klp_shadow_table_maybe_resize() that have seen PENDING. */
 		synchronize_rcu();
 		irq_work_sync(&klp_shadow_resize_irq);
-		/* A resize that has begun ends with all entries in one table, and IDLE. */
+		/* A resize that is running ends with all entries in one table, and IDLE. */
 		cancel_delayed_work_sync(&klp_shadow_resize_work);
 
 		spin_lock_irq(&klp_shadow_lock);
-		claimed = klp_shadow_state.resize == KLP_SHADOW_RUNNING;
+		claimed = klp_shadow_state.resize == KLP_SHADOW_RUNNING &&
+			  !irq_work_is_busy(&klp_shadow_resize_irq) &&
+			  !work_busy(&klp_shadow_resize_work.work);
 		klp_store_leaving = klp_shadow_newest_table();
 		spin_unlock_irq(&klp_shadow_lock);
 	} while (!claimed);
@@ -182,8 +191,8 @@ unsigned long klp_store_chains(void)
 }
 
 /*
- * As klp_shadow_lookup(), while variables leave: a variable that is given back at this time
- * leads to a chain that ends in NULL. Called under RCU.
+ * As klp_shadow_lookup(), while variables are given back: one that is moved during the
+ * lookup leads into a chain of the stock store, which ends in NULL. Called under RCU.
  */
 void *klp_store_lookup(void *obj, unsigned long id)
 {
@@ -221,7 +230,10 @@ static struct hlist_nulls_node *klp_store_give_one(struct hlist_nulls_node *last
 	lockdep_assert_held(&klp_shadow_lock);
 
 	hlist_del(&shadow->id_link);
-	/* Lookups have left the place of a variable that has an alias: no chain has it. */
+	/*
+	 * A variable with an alias is in no chain, and a grace period has passed since it was
+	 * moved: no lookup visits it.
+	 */
 	klp_stock_link(shadow);
 	/* Pairs with smp_rmb() in klp_calls_lookup(): a variable that is cut off is found there. */
 	smp_wmb();
@@ -248,7 +260,7 @@ bool klp_store_give(unsigned long chain, unsigned long *n, u64 *longest)
 	LLIST_HEAD(removed);
 	u64 start;
 
-	/* An entry must not be freed before it is moved; alone this moves any. */
+	/* RCU: the entry must not be freed before the lock is taken. Nothing else moves entries. */
 	rcu_read_lock();
 	for (node = READ_ONCE(head->first); !is_a_nulls(node); node = READ_ONCE(node->next))
 		last = node;
@@ -260,7 +272,7 @@ bool klp_store_give(unsigned long chain, unsigned long *n, u64 *longest)
 	spin_lock_irq(&klp_shadow_lock);
 	start = ktime_get_ns();
 	for (budget = KLP_SHADOW_BATCH; last && budget; budget--) {
-		/* Removed since: another one is the last. */
+		/* It was removed before the lock was taken: another one is the last. */
 		if (hlist_nulls_unhashed(last))
 			break;
 		last = klp_store_give_one(last, head, &removed);
@@ -274,7 +286,7 @@ bool klp_store_give(unsigned long chain, unsigned long *n, u64 *longest)
 	return true;
 }
 
-/* All variables have left: free a larger table. */
+/* All variables have been given back: free a larger table. */
 void klp_store_left(void)
 {
 	WARN_ON_ONCE(klp_shadow_state.entries || klp_shadow_state.aliases);
