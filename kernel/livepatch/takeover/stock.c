@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The table of the stock store, as that store handles it: 4096 chains that end in
- * NULL, chosen by a hash of the parent alone. The layout of a variable is the same in both tables.
+ * The table of the stock store, read and written as that store does it: 4096 chains that
+ * end in NULL, chosen by a hash of the parent alone. Members of a variable that both stores
+ * use are at the same offsets.
  */
 #define pr_fmt(fmt) "klp_shadow: " fmt
 
@@ -40,7 +41,10 @@ struct klp_shadow *klp_stock_find(void *obj, unsigned long id)
 	return NULL;
 }
 
-/* Lookups may visit the variable, in a chain of the module's table that it has not left yet. */
+/*
+ * A variable that is given back is still in a chain of the module's table. Lookups that visit
+ * it there continue in the chain of the stock store.
+ */
 void klp_stock_link(struct klp_shadow *shadow)
 {
 	struct hlist_nulls_head *head = klp_stock_chain(shadow->obj);
@@ -59,7 +63,7 @@ void klp_stock_link(struct klp_shadow *shadow)
 		WRITE_ONCE(first->pprev, &node->next);
 }
 
-/* The link to the next one stays, where lookups that visit the variable continue. */
+/* @shadow keeps its link to the next variable, for lookups that visit it. */
 void klp_stock_unlink(struct klp_shadow *shadow)
 {
 	struct hlist_nulls_node *node = &shadow->node;
@@ -94,6 +98,17 @@ static int klp_stock_probe_ctor(void *obj, void *data, void *ctor_data)
 	return 0;
 }
 
+static bool klp_stock_is_gone(void *obj, unsigned long id)
+{
+	bool gone;
+
+	rcu_read_lock();
+	gone = !klp_stock_find(obj, id);
+	rcu_read_unlock();
+
+	return gone;
+}
+
 static bool klp_stock_destroyed;
 
 static void klp_stock_probe_dtor(void *obj, void *data)
@@ -107,6 +122,9 @@ static bool klp_stock_is_there(void *obj, unsigned long id, void *data)
 	struct klp_shadow *shadow = container_of(data, struct klp_shadow, data);
 	bool there;
 
+	/* Before the chain is walked, which another layout would lead astray. */
+	if (shadow->obj != obj || shadow->id != id)
+		return false;
 	spin_lock_irq(&klp_shadow_lock);
 	there = klp_stock_find(obj, id) == shadow && *shadow->node.pprev == &shadow->node &&
 		(!shadow->node.next || shadow->node.next->pprev == &shadow->node.next);
@@ -115,13 +133,16 @@ static bool klp_stock_is_there(void *obj, unsigned long id, void *data)
 	return there;
 }
 
-/* Add variables by the functions of the kernel, and look where they are. */
+/*
+ * Add variables by the functions of the kernel, which nothing redirects yet, and look where
+ * they are.
+ */
 int klp_stock_check(void)
 {
 	typeof(klp_shadow_alloc) *alloc = (void *)klp_kernel_symbol("klp_shadow_alloc");
 	typeof(klp_shadow_free) *free = (void *)klp_kernel_symbol("klp_shadow_free");
 	static char parents[5];
-	/* No livepatch has this id or these parents. */
+	/* An address in this module: no livepatch has the id, or these parents but NULL. */
 	unsigned long id = (unsigned long)parents;
 	struct klp_range hash;
 	unsigned int i;
@@ -130,7 +151,7 @@ int klp_stock_check(void)
 	if (!alloc || !free)
 		return -ENODEV;
 	klp_kernel_function((unsigned long)klp_kernel.hash, &hash);
-	/* The next symbol may be aligned. */
+	/* Up to the next symbol, which may be aligned. */
 	known = ALIGN_DOWN(hash.end - hash.start, PAGE_SIZE) ==
 		KLP_STOCK_CHAINS * sizeof(struct hlist_nulls_head);
 	for (i = 0; known && i < ARRAY_SIZE(parents); i++) {
@@ -145,7 +166,7 @@ int klp_stock_check(void)
 		known = data == probe.data && probe.locked && klp_stock_is_there(obj, id, data);
 		klp_stock_destroyed = false;
 		free(obj, id, klp_stock_probe_dtor);
-		known &= klp_stock_destroyed && !klp_stock_find(obj, id);
+		known &= klp_stock_destroyed && klp_stock_is_gone(obj, id);
 	}
 	if (known)
 		return 0;
