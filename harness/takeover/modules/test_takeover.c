@@ -7,7 +7,8 @@
  *
  *   add FROM TO      add the variables with these numbers
  *   free FROM TO     free them
- *   check TO         each variable below TO is found if it exists, and not otherwise
+ *   check TO         each variable below TO is found if it exists, and not otherwise; and the
+ *                    threads of "stress" have found no fault yet
  *   free_all         free all variables by id; each is destroyed once
  *   stray            add the variable 7 by code of the kernel that is not redirected
  *   time             time lookups
@@ -55,6 +56,9 @@ struct data {
 
 static unsigned long *present;
 static atomic_long_t constructed, destroyed;
+
+/* What the threads of "stress" have found. */
+static atomic_long_t faults;
 
 /* Some are attached to NULL. Parents are never dereferenced. */
 static void *parent(unsigned long i)
@@ -142,7 +146,7 @@ static int check(unsigned long to)
 	pr_info("%lu variables of %lu: missed %lu, wrong %lu, not expected %lu\n",
 		(unsigned long)bitmap_weight(present, to), to, missed, wrong, ghosts);
 
-	return missed || ghosts || wrong ? -EINVAL : 0;
+	return missed || ghosts || wrong || atomic_long_read(&faults) ? -EINVAL : 0;
 }
 
 static int free_all(void)
@@ -206,7 +210,7 @@ static int time_lookups(void)
 #define NR_ALL		100
 
 static char residents[NR_RESIDENTS], churned[8][NR_CHURN], raced[NR_RACE], freed[NR_ALL];
-static atomic_long_t operations, faults, in_nmi_count;
+static atomic_long_t operations, in_nmi_count;
 static atomic_long_t race_constructed, race_destroyed;
 static struct task_struct *threads[16];
 static unsigned int nr_threads;
