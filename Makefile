@@ -34,6 +34,7 @@ help:
 	@echo 'make busted               broken stores that the tests must notice; VARIANTS="..." chooses'
 	@echo 'make stock-demo           the module klp_shadow takes over the store of Debian'\''s own kernel'
 	@echo 'make takeover             its tests, Linux 6.1 and 6.12; TESTS="stress ..." chooses'
+	@echo 'make takeover-debug       some of them on a kernel with KASAN and kmemleak; TESTS as above'
 	@echo 'make takeover-busted      broken modules that these must notice; TESTS="no-wait ..." chooses'
 	@echo 'make dkms-deb             build its Debian package'
 	@echo 'make coverage             which lines of the store its tests reach'
@@ -136,6 +137,9 @@ stock-demo: setup
 takeover: setup
 	@harness/takeover/takeover.sh $(TESTS)
 
+takeover-debug: setup
+	@harness/takeover/takeover.sh -d $(TESTS)
+
 takeover-busted: setup
 	@harness/takeover/takeover.sh -b $(TESTS)
 
@@ -165,4 +169,4 @@ clean:
 
 .PHONY: help setup kernel demo test check compile litmus tools tools-test twin twin-bench mutants kunit-mutants kunit kunit-vm kunit-arch compile-all torture real real-busted \
 	real-cost klp-build pressure busted coverage docs bench bench-vm shell overlay clean \
-	stock-demo takeover takeover-busted dkms-deb
+	stock-demo takeover takeover-debug takeover-busted dkms-deb

@@ -1,16 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> build.sh [PATCH]
+# Usage: KERNEL=<line> build.sh [-d | PATCH]
 #
 # Build the module klp_shadow and its test modules for Debian's kernel of the line, in
 # build/<line>/takeover. With PATCH, build a broken one, in build/<line>/takeover-<name>.
+# With -d: for the kernel of debug-kernel.sh, in build/<line>/takeover-debug/takeover.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 set_line
-dir=$BUILD/$LINE/takeover${1:+-$(basename "$1" .patch)}
-log=$BUILD/$LINE/debian/log
+if [[ ${1:-} == -d ]]; then
+	dir=$BUILD/$LINE/takeover-debug/takeover
+	kernel="Linux $LINE with KASAN and kmemleak"
+	log=$BUILD/$LINE/takeover-debug/log
+	build_modules=$TOP/harness/takeover/debug-kernel.sh
+	shift
+else
+	dir=$BUILD/$LINE/takeover${1:+-$(basename "$1" .patch)}
+	kernel="Debian's Linux $LINE"
+	log=$BUILD/$LINE/debian/log
+	build_modules=$TOP/harness/vm/debian-kernel.sh
+fi
 
 mkdir -p "$dir"
 exec 9>"$BUILD/$LINE/takeover.lock"
@@ -74,8 +85,8 @@ fi
 rm -rf "$dir"/{source,ko}
 mv "$dir/new" "$dir/source"
 
-say "building klp_shadow for Debian's Linux $LINE${1:+, broken: $(basename "$1" .patch)}"
-KCFLAGS=-Werror "$TOP/harness/vm/debian-kernel.sh" -m "$dir/source" "$dir/ko"
+say "building klp_shadow for $kernel${1:+, broken: $(basename "$1" .patch)}"
+KCFLAGS=-Werror "$build_modules" -m "$dir/source" "$dir/ko"
 [[ ${1:-} ]] || install_selftests
 # For the test that it is refused.
 mkdir "$dir/ko/incomplete"

@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> takeover.sh [-k MODULE.ko] [TEST...]
+# Usage: KERNEL=<line> takeover.sh [-d | -k MODULE.ko] [TEST...]
 #        KERNEL=<line> takeover.sh -b [PATCH...]
 #
 # Test the module klp_shadow in the VM, on Debian's unmodified kernel of the line: each TEST
-# is a function of job.sh. Without arguments all. With -k: the module of this file. With -b:
-# broken modules, those of patches/PATCH.patch, each of which its test must notice.
+# is a function of job.sh. Without arguments all. With -k: the module of this file. With -d:
+# on a kernel with KASAN and kmemleak, which debug-kernel.sh builds; without arguments the
+# tests of DEBUG_BOOTS. With -b: broken modules, those of patches/PATCH.patch, each of which
+# its test must notice.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -19,6 +21,13 @@ BOOTS=(
 	"stock"
 	"stress"
 	"million"
+)
+
+# Those that free memory in all ways, and need no option that the debugging kernel lacks.
+DEBUG_BOOTS=(
+	"basic replace stray forced asleep"
+	"stress"
+	"selftests"
 )
 
 set_line
@@ -37,10 +46,11 @@ run()
 	payload=$(mktemp -d)
 	mkdir "$payload/ko"
 	cp -r "$1"/ko/. "$payload/ko/"
+	[[ -z $module ]] || cp "$module" "$payload/ko/klp_shadow.ko"
 	echo "${*:2}" >"$payload/tests"
-	log=$BUILD/$LINE/debian/logs/${1##*/}-$2
-	VARIANT=debian VM_LOG=$log "$TOP/harness/vm/vm.sh" -t 900 -m 2G -p "$payload" \
-		-a 'hung_task_timeout=300' "$here/job.sh" || status=1
+	log=$BUILD/$LINE/$variant/logs/${1##*/}-$2
+	VARIANT=$variant VM_LOG=$log "$TOP/harness/vm/vm.sh" -t "$limit" -m 2G \
+		-p "$payload" -a 'hung_task_timeout=300' "$here/job.sh" || status=1
 	rm -rf "$payload"
 	return $status
 }
@@ -57,17 +67,26 @@ report()
 	fi
 }
 
-busted='' module=''
-while getopts bk: option; do
+busted='' module='' variant=debian limit=900
+while getopts bdk: option; do
 	case $option in
 	b) busted=1 ;;
+	d)
+		variant=takeover-debug limit=3000
+		BOOTS=("${DEBUG_BOOTS[@]}")
+		;;
 	k) module=$OPTARG ;;
-	*) die "usage: takeover.sh [-k MODULE.ko] [TEST...] | -b [PATCH...]" ;;
+	*) die "usage: takeover.sh [-d | -k MODULE.ko] [TEST...] | -b [PATCH...]" ;;
 	esac
 done
 shift $((OPTIND - 1))
+[[ ! $busted || $variant == debian ]] || die "broken modules are tested on Debian's kernel: no -d"
 
-"$TOP/harness/vm/debian-kernel.sh"
+if [[ $variant == debian ]]; then
+	"$TOP/harness/vm/debian-kernel.sh"
+else
+	"$here/debug-kernel.sh"
+fi
 "$TOP/harness/vm/rootfs.sh"
 if [[ $busted ]]; then
 	for patch in "$here"/patches/*.patch; do
@@ -84,15 +103,20 @@ if [[ $busted ]]; then
 		report $status "broken: $name: $(sed -n '1p' "$patch")"
 	done
 else
-	"$here/build.sh"
-	[[ -z $module ]] || cp "$module" "$BUILD/$LINE/takeover/ko/klp_shadow.ko"
+	dir=$BUILD/$LINE/takeover
+	if [[ $variant == debian ]]; then
+		"$here/build.sh"
+	else
+		"$here/build.sh" -d
+		dir=$BUILD/$LINE/$variant/takeover
+	fi
 	if (($#)); then
 		BOOTS=("$*")
 	fi
 	for boot in "${BOOTS[@]}"; do
 		read -ra tests <<<"$boot"
 		status=0
-		run "$BUILD/$LINE/takeover" "${tests[@]}" || status=1
+		run "$dir" "${tests[@]}" || status=1
 		report $status "takeover: $boot"
 	done
 fi

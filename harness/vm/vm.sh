@@ -136,8 +136,8 @@ accelerator()
 }
 
 accel=${VM_ACCEL:-$(accelerator)}
-# With thread=multi, QEMU 7.2 can oops Debian's kernel when a hot function is patched.
-[[ ${VARIANT:-} != debian || $accel != tcg* ]] || accel=tcg,thread=single
+# With thread=multi, QEMU 7.2 can oops when a hot function is patched, as by klp_shadow.
+[[ ! ${VARIANT:-} =~ ^(debian|takeover-debug)$ || $accel != tcg* ]] || accel=tcg,thread=single
 payload
 if [[ $interactive ]]; then
 	say "Linux $LINE in QEMU (${accel%%,*}); 'exit' or Ctrl-A X ends it"
