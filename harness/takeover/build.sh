@@ -56,7 +56,7 @@ selftests()
 	echo 'obj-m += selftests/ stock/' >>"$dir/new/Kbuild"
 }
 
-# install_selftests(): put modules and scripts of both where the scripts expect them
+# install_selftests(): put modules and scripts of both where each script expects its modules
 install_selftests()
 {
 	local ours=$dir/ko/livepatch theirs=$dir/ko/stock f
@@ -88,7 +88,7 @@ mv "$dir/new" "$dir/source"
 say "building klp_shadow for $kernel${1:+, broken: $(basename "$1" .patch)}"
 KCFLAGS=-Werror "$build_modules" -m "$dir/source" "$dir/ko"
 [[ ${1:-} ]] || install_selftests
-# For the test that it is refused.
+# Without the relocation, for the test that it is refused.
 mkdir "$dir/ko/incomplete"
 cp "$dir/ko/klp_shadow.ko" "$dir/ko/incomplete/"
 make -s -C "$dir/source" klp-reloc

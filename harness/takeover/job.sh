@@ -482,7 +482,7 @@ test_lifetimes()
 	unload
 }
 
-# The kernel's own selftests, but for that of ftrace: it turns ftrace off, which is refused
+# The kernel's own selftests, without that of ftrace: it turns ftrace off, which is refused
 # while klp_shadow is loaded.
 test_stock()
 {

@@ -12,7 +12,7 @@
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-# The tests that share a boot.
+# The tests of each boot of the VM.
 BOOTS=(
 	"basic refusals replace stray"
 	"forced asleep tracers hotplug"
@@ -23,7 +23,7 @@ BOOTS=(
 	"million"
 )
 
-# Those that free memory in all ways, and need no option that the debugging kernel lacks.
+# The same with -d: without tracers and a million variables, which take long there.
 DEBUG_BOOTS=(
 	"basic replace stray forced asleep"
 	"stress"
@@ -97,7 +97,7 @@ if [[ $busted ]]; then
 		sign=$(sed -n 's/^Sign: //p' "$patch")
 		status=0
 		run "$BUILD/$LINE/takeover-$name" "${tests[@]}" >"$BUILD/$LINE/takeover-$name/log" 2>&1 || status=$?
-		# Noticed, and for its reason.
+		# The test has failed, and for the reason that the patch names.
 		((status)) && grep -aqE "$sign" "$BUILD/$LINE/takeover-$name/log" \
 			"$BUILD/$LINE/debian/logs/takeover-$name-${tests[0]}".{console,out} && status=0 || status=1
 		report $status "broken: $name: $(sed -n '1p' "$patch")"

@@ -3,11 +3,12 @@
  * Usage: klp-reloc MODULE.ko VARIABLE SYMBOL
  *
  * Add a livepatch relocation to a module: when it is loaded, the kernel sets the global
- * pointer VARIABLE to the address of the symbol SYMBOL, which need not be exported. Before the
- * module is signed. Documentation/livepatch/module-elf-format.rst describes the format.
+ * pointer VARIABLE to the address of the symbol SYMBOL, which need not be exported.
+ * Documentation/livepatch/module-elf-format.rst describes the format. A signed module is
+ * refused, because the signature would become invalid.
  *
- * The result replaces the file when it is complete. A module that has the relocation
- * already is left alone.
+ * The file is replaced when the result is complete, and not changed if the module has the
+ * relocation already.
  */
 #include <elf.h>
 #include <errno.h>

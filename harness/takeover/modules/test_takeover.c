@@ -10,7 +10,7 @@
  *   check TO         each variable below TO is found if it exists, and not otherwise; and the
  *                    threads of "stress" have found no fault yet
  *   free_all         free all variables by id; each is destroyed once
- *   stray            add the variable 7 by code of the kernel that is not redirected
+ *   stray            add the variable 7 by a call that ftrace does not redirect
  *   time             time lookups
  *   stress start     start threads that add, look up and free, and lookups in NMIs
  *   stress stop      stop them, and report
@@ -166,7 +166,7 @@ static int free_all(void)
 	       atomic_long_read(&destroyed) == atomic_long_read(&constructed) ? 0 : -EINVAL;
 }
 
-/* Enter the kernel's function behind the call of ftrace. */
+/* A call that ftrace does not redirect: it enters the function behind its call of ftrace. */
 static int add_stray(void)
 {
 	static const u8 endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
@@ -216,7 +216,7 @@ static struct task_struct *threads[16];
 static unsigned int nr_threads;
 static bool nmi_wanted;
 
-/* ftrace waits until each task has given its CPU up by itself; kernel threads have to. */
+/* Removing a redirection waits for RCU Tasks, which kernel threads without pauses hold up. */
 static void breathe(void)
 {
 	cond_resched_tasks_rcu_qs();

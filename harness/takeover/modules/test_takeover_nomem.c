@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Let an allocation fail while the module klp_shadow is initialized: that with the number
- * in the parameter "nth". The parameter "count" tells how many there were.
+ * in the parameter "nth". The parameter "count" is the number of all allocations.
  */
 #define pr_fmt(fmt) "test_takeover_nomem: " fmt
 
@@ -64,7 +64,7 @@ static struct notifier_block module_nb = {
 	.priority = INT_MIN,
 };
 
-/* Allocators that the init function and what it calls use. */
+/* The allocators that are called while klp_shadow is initialized. */
 static const unsigned long functions[] = {
 #ifdef kmalloc
 	(unsigned long)__kmalloc_noprof,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the module reaches of the running kernel that is not exported.
+ * Symbols of the running kernel that are not exported.
  *
  * The module loader resolves one livepatch relocation, of klp_kernel_lookup. All other
- * symbols are looked up by name, so that the log tells which one a kernel does not have.
+ * symbols are looked up by name, so that the log names the one that a kernel does not have.
  */
 #define pr_fmt(fmt) "klp_shadow: " fmt
 
@@ -34,7 +34,7 @@ DEFINE_STATIC_CALL_NULL(klp_kernel_stack_trace, stack_trace_save_tsk_reliable);
 #undef _printk_deferred
 DEFINE_STATIC_CALL_NULL(klp_kernel_printk_deferred, _printk_deferred);
 
-/* The address of a symbol, or 0, which the log tells. */
+/* The address of a symbol; 0 and a message in the log if there is none. */
 unsigned long klp_kernel_symbol(const char *name)
 {
 	unsigned long address = static_call(klp_kernel_lookup_name)(name);
@@ -61,7 +61,7 @@ static bool klp_kernel_is_stock(unsigned long address)
 	const char *base = name;
 
 	sprint_symbol_no_offset(name, address);
-	/* Padding before a function has a symbol of its own in newer kernels. */
+	/* Newer kernels have symbols also for the padding before functions. */
 	if (!strncmp(base, "__pfx_", 6))
 		base += 6;
 	while (*base == '_')

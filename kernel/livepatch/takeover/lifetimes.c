@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the livepatch core of a kernel with our store would tell it: which livepatches are
- * enabled and disabled, and when transitions begin and are complete. Each function here is
- * called in place of one of the livepatch core, and calls that.
+ * The calls of the store by the livepatch core, of which the running kernel has none: when
+ * livepatches are enabled and disabled, and when transitions begin and are complete. Each
+ * hook here is called instead of a function of the livepatch core, and calls that function.
  *
  * None of those calls is a tail call: klp_redirect_hook() has to find this module as the
  * caller, and klp_tasks_wait_module() to find the function on the stack. They are static

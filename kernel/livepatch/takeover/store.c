@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The unchanged sources of the store, and what the other files of the module need of its
- * internals. These are static, so all of it is one compilation unit.
+ * The unchanged sources of the store, and functions by which the other files of the module
+ * use its internals. These are static, so all of it is one compilation unit.
  */
 #define pr_fmt(fmt) "livepatch: " fmt
 
@@ -154,8 +154,8 @@ struct hlist_nulls_node *klp_store_take(struct hlist_nulls_node *last,
 static struct klp_shadow_table *klp_store_leaving;
 
 /*
- * Prepare for klp_store_give(): from now on the table is not resized. No task is in a
- * function of the store, but klp_calls_...(), which stand in for these, may run.
+ * Prepare for klp_store_give(): from now on the table is not resized. No task is in the
+ * functions that klp_calls_...() have replaced, but these may run.
  */
 void klp_store_leave(void)
 {
@@ -163,7 +163,7 @@ void klp_store_leave(void)
 
 	/*
 	 * RUNNING keeps other resizes from beginning. A resize that ends here sets IDLE, and
-	 * the next one may begin at once. So the state is checked together with what would
+	 * the next one may begin at once. So the state is valid only without work that may
 	 * change it.
 	 */
 	do {
