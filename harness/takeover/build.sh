@@ -14,12 +14,14 @@ if [[ ${1:-} == -d ]]; then
 	dir=$BUILD/$LINE/takeover-debug/takeover
 	kernel="Linux $LINE with KASAN and kmemleak"
 	log=$BUILD/$LINE/takeover-debug/log
+	built=$BUILD/$LINE/takeover-debug/modules
 	build_modules=$TOP/harness/takeover/debug-kernel.sh
 	shift
 else
 	dir=$BUILD/$LINE/takeover${1:+-$(basename "$1" .patch)}
 	kernel="Debian's Linux $LINE"
 	log=$BUILD/$LINE/debian/log
+	built=$BUILD/$LINE/debian/root/tmp/module
 	build_modules=$TOP/harness/vm/debian-kernel.sh
 fi
 
@@ -87,6 +89,12 @@ mv "$dir/new" "$dir/source"
 
 say "building klp_shadow for $kernel${1:+, broken: $(basename "$1" .patch)}"
 KCFLAGS=-Werror "$build_modules" -m "$dir/source" "$dir/ko"
+# No emulated CPU has indirect branch tracking; klp_kernel_find_function() has the reason.
+if objdump -dr "$built"/kernel/livepatch/takeover/{kernel,lifetimes,redirect,tasks}.o |
+   grep -E 'indirect_thunk|call +\*' >"$dir/indirect"; then
+	rm "$dir/ko/klp_shadow.ko"
+	die "the module calls functions of the kernel by pointers: $(head -n 1 "$dir/indirect")"
+fi
 [[ ${1:-} ]] || install_selftests
 # Without the relocation, for the test that it is refused.
 mkdir "$dir/ko/incomplete"
