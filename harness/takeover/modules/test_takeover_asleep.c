@@ -85,7 +85,11 @@ static int __init test_takeover_asleep_init(void)
 {
 	int err = ftrace_set_filter_ip(&ops, (unsigned long)original, 0, 0);
 
-	return err ?: register_ftrace_function(&ops);
+	err = err ?: register_ftrace_function(&ops);
+	if (err)
+		ftrace_free_filter(&ops);
+
+	return err;
 }
 
 static void __exit test_takeover_asleep_exit(void)
@@ -93,6 +97,7 @@ static void __exit test_takeover_asleep_exit(void)
 	WRITE_ONCE(armed, false);
 	complete_all(&wake);
 	unregister_ftrace_function(&ops);
+	ftrace_free_filter(&ops);
 }
 
 module_init(test_takeover_asleep_init);

@@ -93,11 +93,17 @@ static int __init test_takeover_nomem_init(void)
 	if (!err)
 		err = register_ftrace_function(&ops);
 	if (err)
-		return err;
+		goto err_filter;
 	err = register_module_notifier(&module_nb);
 	if (err)
-		unregister_ftrace_function(&ops);
+		goto err_function;
 
+	return 0;
+
+err_function:
+	unregister_ftrace_function(&ops);
+err_filter:
+	ftrace_free_filter(&ops);
 	return err;
 }
 
@@ -105,6 +111,7 @@ static void __exit test_takeover_nomem_exit(void)
 {
 	unregister_module_notifier(&module_nb);
 	unregister_ftrace_function(&ops);
+	ftrace_free_filter(&ops);
 }
 
 module_init(test_takeover_nomem_init);

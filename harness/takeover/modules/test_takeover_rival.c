@@ -18,12 +18,17 @@ static int __init test_takeover_rival_init(void)
 {
 	int err = ftrace_set_filter_ip(&ops, (unsigned long)klp_shadow_free, 0, 0);
 
-	return err ?: register_ftrace_function(&ops);
+	err = err ?: register_ftrace_function(&ops);
+	if (err)
+		ftrace_free_filter(&ops);
+
+	return err;
 }
 
 static void __exit test_takeover_rival_exit(void)
 {
 	unregister_ftrace_function(&ops);
+	ftrace_free_filter(&ops);
 }
 
 module_init(test_takeover_rival_init);
