@@ -94,6 +94,40 @@ fetch_suite()
 		fetch "$2" "${options[@]}"
 }
 
+# slice(): names of our files that go into a kernel tree
+slice()
+{
+	(cd "$TOP" && find Documentation include kernel samples scripts/gdb tools \
+		\( -path kernel/livepatch/takeover -o -name __pycache__ \) -prune -o -type f -print | sort)
+}
+
+# glued(): names of the kernel's files that the glue changes
+glued()
+{
+	sed -n 's,^+++ b/\([^[:space:]]*\).*,\1,p' "$TOP/harness/overlay/glue.patch"
+}
+
+# checkpatch(tree, argument...): print what checkpatch --strict of a tree says, without what
+# checkpatch.ignore excuses
+checkpatch()
+{
+	{ "$1/scripts/checkpatch.pl" --root="$1" --strict --terse --no-summary --showfile --show-types \
+		--max-line-length=100 "${@:2}" 2>&1 && echo "status 0" || echo "status $?"; } | awk -F '\t' '
+		NR == FNR { if (NF == 3) { types[++n] = $1; files[n] = $2 } next }
+		/^status [01]$/ { complete = 1; next }
+		{
+			file = type = $0
+			sub(/:.*/, "", file)
+			sub(/^[^ ]* [A-Z]*:/, "", type)
+			sub(/:.*/, "", type)
+			for (i = 1; i <= n; i++)
+				if ((types[i] == type || types[i] == "*") && file ~ files[i])
+					next
+			print
+		}
+		END { if (!complete) print "checkpatch did not end well" }' "$TOP/harness/checkpatch.ignore" -
+}
+
 # may_write(): exit if build/ has files that this user may not write, as after 'sudo make'
 may_write()
 {

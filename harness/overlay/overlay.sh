@@ -43,11 +43,10 @@ glue()
 # ours(option...): copy those of our files that differ, and print their names
 ours()
 {
-	(cd "$TOP" && rsync -rcER --out-format=%n "$@" Documentation include kernel samples scripts/gdb tools "$tree/") |
-		sed '/\/$/d'
+	slice | rsync -cE --out-format=%n --files-from=- "$@" "$TOP/" "$tree/"
 }
 
-mapfile -t glued < <(sed -n 's,^+++ b/\([^[:space:]]*\).*,\1,p' "$GLUE")
+mapfile -t glued < <(glued)
 for f in "${glued[@]}"; do
 	[[ -f $tree/$f ]] || die "$tree: has no $f, which the glue changes; is the tree complete?"
 done
