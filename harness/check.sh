@@ -239,62 +239,12 @@ check_checkpatch()
 	local f
 
 	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
-	# Only kernel code is checked, neither the harness nor the user-space tests. Ignored
-	# are: missing entries in MAINTAINERS; printk_deferred(), whose level checkpatch does
-	# not recognize; macros that use their argument more than once, as those that define
-	# a variable with this name must; and spin_is_locked() in klp_shadow_free(), which
-	# is no assertion.
-	# Headers of tracepoints have a style of their own.
+	# Only kernel code is checked, neither the harness nor the user-space tests.
+	cd "$TOP"
 	for f in $(ours '\.[ch]|\.sh|Kconfig[^/]*' |
-		grep -vE '^(harness|tools/livepatch|tools/testing/klp-shadow|include/trace|scripts)/'); do
-		try "checkpatch --strict: $f" "$src/scripts/checkpatch.pl" --no-tree --strict --terse \
-			--no-summary --quiet --show-types --max-line-length=100 \
-			--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,UNNECESSARY_KERN_LEVEL,MACRO_ARG_REUSE,NEW_TYPEDEFS,USE_LOCKDEP \
-			-f "$TOP/$f"
+		grep -vE '^(harness|tools/livepatch|tools/testing/klp-shadow|scripts)/'); do
+		try "checkpatch --strict: $f" checkpatch "$src" --no-tree -f "$f"
 	done
-}
-
-# documented_macros(header): kernel-doc of macros has a Context: line
-documented_macros()
-{
-	awk '
-		/^\/\*\*$/ { doc = " " }
-		doc { doc = doc $0 "\n" }
-		/^ \*\/$/ {
-			if (doc ~ /\* klp_shadow[a-z_]*\(\) - / && doc !~ /\* Context: /)
-				print FILENAME ":" FNR ": the kernel-doc that ends here has no Context:"
-			doc = ""
-		}' "$1"
-}
-
-# documented(file): every exported function has kernel-doc with a Context: line, and a
-# Return: line if it returns a value
-documented()
-{
-	awk '
-		/^\/\*\*$/ { doc = " " }
-		doc && !/^[a-z]/ { doc = doc $0 "\n" }
-		/^[a-z].*\(/ && !/^static/ {
-			name = $0
-			sub(/\(.*/, "", name)
-			sub(/.*[ *]/, "", name)
-			docs[name] = doc
-			returns[name] = !/^void [^*]/
-		}
-		/^EXPORT_SYMBOL/ {
-			name = $0
-			gsub(/^[A-Z_]*\(|\);$/, "", name)
-			# Functions that are called by documented macros only.
-			if (name ~ /^__/)
-				next
-			if (docs[name] !~ "\\* " name "\\(\\) - ")
-				print FILENAME ":" FNR ": " name "() has no kernel-doc"
-			else if (docs[name] !~ /\* Context: /)
-				print FILENAME ":" FNR ": kernel-doc of " name "() has no Context:"
-			else if (returns[name] && docs[name] !~ /\* Return: /)
-				print FILENAME ":" FNR ": kernel-doc of " name "() has no Return:"
-		}
-		/^[a-z}]/ { doc = "" }' "$1"
 }
 
 check_kernel-doc()
