@@ -60,7 +60,7 @@ tree()
 
 	chmod -R u+w "$work/tree" 2>/dev/null || :
 	rm -rf "$work/tree"
-	for f in Makefile Kbuild init/Kconfig include/asm-generic/vmlinux.lds.h \
+	for f in Makefile Kbuild MAINTAINERS init/Kconfig include/asm-generic/vmlinux.lds.h \
 		 include/linux/livepatch.h kernel/livepatch \
 		 samples/livepatch scripts/gdb tools/testing/selftests/livepatch Documentation/livepatch; do
 		mkdir -p "$(dirname "$work/tree/$f")"
@@ -124,10 +124,7 @@ tree
 "$overlay" "$work/tree" >/dev/null
 (cd "$work/tree" && find . -type f -exec sha256sum {} + | sort -k 2) >"$work/after"
 (diff "$work/before" "$work/after" || :) | sed -n 's,^[<>] [0-9a-f]*  \./,,p' | sort -u >"$work/changed"
-{
-	sed -n 's,^+++ b/,,p' "$TOP/harness/overlay/glue.patch"
-	(cd "$TOP" && find Documentation include kernel samples scripts/gdb tools -type f 2>/dev/null)
-} | sort -u >"$work/expected"
+{ glued; slice; } | sort -u >"$work/expected"
 passes "overlay: changes its own files and the glue's, and no other" \
 	diff "$work/expected" "$work/changed"
 
@@ -162,6 +159,52 @@ passes "KSRC: a tree that has changed" "${ksrc[@]}"
 passes "KSRC: its copy has changed, too" copy_has core.c '/. mine ./'
 passes "KSRC: the same again" "${ksrc[@]}"
 passes "KSRC: the same again is not copied" grep -q 'overlaid already' <("${ksrc[@]}")
+
+# --- The series ---
+
+manifest=$work/copy/harness/series
+export GIT_{AUTHOR,COMMITTER}_NAME=selftest GIT_{AUTHOR,COMMITTER}_EMAIL=selftest@localhost
+
+# series(name): series.py of the copy, with one more file of the overlay
+series()
+{
+	{ glued; slice; printf '%s\n' "$@"; } |
+		"$manifest/series.py" "$stock" "$BUILD/$LINE/src" "$work/git"
+}
+
+# broken(description, regex, text): refuses() with a text at the end of the patch of the torture test
+broken()
+{
+	cp "$TOP"/harness/series/13-torture.txt "$manifest/"
+	printf '%b\n' "$3" >>"$manifest/13-torture.txt"
+	refuses "series: $1" "$2" series
+	cp "$TOP"/harness/series/13-torture.txt "$manifest/"
+}
+
+tree
+git -C "$work/tree" init -q
+git -C "$work/tree" add -A
+git -C "$work/tree" commit -q -m base
+passes "series: is written" "$TOP/harness/series/series.sh"
+patches=("$BUILD/$LINE"/series/[0-9]*.patch)
+passes "series: git am applies it" git -C "$work/tree" am -q "${patches[@]:1}"
+rm -rf "$work/tree/.git"
+after=$(sum)
+tree
+"$overlay" "$work/tree" >/dev/null
+passes "series: is the overlay, byte for byte" unchanged "$after"
+refuses "series: a file is in no patch" 'kernel/new\.c is in no patch; add it to' series kernel/new.c
+broken "a file is in two patches" 'shadow_trace\.c is in two patches, 08-tracepoints.txt and 13-torture.txt' \
+	'kernel/livepatch/shadow_trace.c'
+broken "no such file" '13-torture.txt: kernel/gone.c is not a file of the overlay' 'kernel/gone.c'
+broken "nothing to take away" "nothing in .*/shadow_trace.c fits '/no such line/d'" \
+	'kernel/livepatch/shadow_trace.c\n\t/no such line/d'
+broken "no such function" "nothing in .*/shadow_trace.c fits 'without klp_shadow_gone'" \
+	'kernel/livepatch/shadow_trace.c\n\twithout klp_shadow_gone'
+broken "a change of what a later patch brings" '13-torture.txt changes .*\.rst before 18-documentation' \
+	'Documentation/livepatch/shadow-vars.rst\n\t1d'
+refuses "series: no name to sign off" 'who signs the patches off: git config' env -u GIT_AUTHOR_EMAIL \
+	HOME="$work" XDG_CONFIG_HOME="$work" GIT_CONFIG_NOSYSTEM=1 GIT_DIR="$work/absent" "$TOP/harness/series/series.sh"
 
 # --- A machine without packages, or without permissions ---
 
