@@ -43,12 +43,14 @@ help:
 	@echo 'make shell                an interactive shell in the VM'
 	@echo
 	@echo 'make overlay KTREE=<dir>  put the store onto a kernel source tree, 6.1 to 7.3'
+	@echo 'make series               the store as patches for live-patching@vger.kernel.org, for 7.3'
+	@echo 'make series-check         apply, check, build and test them one by one'
 	@echo 'make kernel               build the kernel that the VM boots'
 	@echo 'make setup                install the Debian packages that are missing'
 	@echo 'make clean                remove all that was built or fetched'
 	@echo
 	@echo 'KERNEL=6.12 (or 7.3, ...) takes that line; by default this Debian'\''s own,'
-	@echo 'for klp-build and bench 7.3. real, real-busted and real-cost fit 6.1 alone.'
+	@echo 'for klp-build, bench and series 7.3. real, real-busted and real-cost fit 6.1 alone.'
 	@echo 'KSRC=<dir> takes a copy of your own kernel tree, whatever its line.'
 
 setup:
@@ -164,9 +166,18 @@ shell: kernel
 overlay:
 	@harness/overlay/overlay.sh '$(KTREE)'
 
+series: setup
+	@harness/setup.sh git
+	@harness/series/series.sh
+
+series-check: setup
+	@harness/setup.sh git
+	@harness/series/series.sh check
+
 clean:
 	@bash -c '. harness/lib.sh; may_write; rm -rf build' make
 
-.PHONY: help setup kernel demo test check compile litmus tools tools-test twin twin-bench mutants kunit-mutants kunit kunit-vm kunit-arch compile-all torture real real-busted \
-	real-cost klp-build pressure busted coverage docs bench bench-vm shell overlay clean \
-	stock-demo takeover takeover-debug takeover-busted dkms-deb
+.PHONY: help setup kernel demo test check compile docs litmus tools tools-test twin twin- \
+	bench mutants kunit-mutants kunit kunit-vm kunit-arch compile-all torture real real-busted \
+	real-cost klp-build pressure busted stock-demo takeover takeover-debug takeover-busted dkms- \
+	deb coverage bench bench-vm shell overlay series series-check clean
