@@ -45,6 +45,7 @@ help:
 	@echo 'make overlay KTREE=<dir>  put the store onto a kernel source tree, 6.1 to 7.3'
 	@echo 'make series               the store as patches for live-patching@vger.kernel.org, for 7.3'
 	@echo 'make series-check         apply, check, build and test them one by one'
+	@echo 'make debian-kernel        Debian'\''s own kernel of 6.1 or 6.12 with them, as packages; an hour or two'
 	@echo 'make kernel               build the kernel that the VM boots'
 	@echo 'make setup                install the Debian packages that are missing'
 	@echo 'make clean                remove all that was built or fetched'
@@ -174,10 +175,15 @@ series-check: setup
 	@harness/setup.sh git
 	@harness/series/series.sh check
 
+debian-kernel: setup
+	@harness/setup.sh devscripts git quilt
+	@harness/debian-series.sh
+
 clean:
 	@bash -c '. harness/lib.sh; may_write; rm -rf build' make
 
-.PHONY: help setup kernel demo test check compile docs litmus tools tools-test twin twin- \
-	bench mutants kunit-mutants kunit kunit-vm kunit-arch compile-all torture real real-busted \
-	real-cost klp-build pressure busted stock-demo takeover takeover-debug takeover-busted dkms- \
-	deb coverage bench bench-vm shell overlay series series-check clean
+.PHONY: help setup kernel demo test check compile docs litmus tools tools-test twin \
+	twin-bench mutants kunit-mutants kunit kunit-vm kunit-arch compile-all torture real \
+	real-busted real-cost klp-build pressure busted stock-demo takeover takeover-debug \
+	takeover-busted dkms-deb coverage bench bench-vm shell overlay series series-check \
+	debian-kernel clean
