@@ -395,7 +395,7 @@ void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 
 	/*
 	 * Most parents have none: look before the lock is taken. Either this finds the
-	 * variable of a concurrent caller, or that one sees earlier writes of this one.
+	 * variable of a concurrent caller, or that caller sees earlier writes of this one.
 	 */
 	if (!klp_shadow_lookup(obj, id)) {
 		/* Pairs with klp_shadow_add(). [free+add, free-flag+add] */

@@ -200,7 +200,7 @@ static void klp_shadow_check_parent(struct klp_shadow_parents *parents, void *pa
 	}
 }
 
-/* Nobody uses the memory, so no variables are added to parents in it. */
+/* The memory is not in use, so no variables are added to parents in it. */
 static void klp_shadow_check_memory(struct klp_shadow_parents *parents, const void *memory,
 				    size_t size, const char *event)
 {

@@ -339,8 +339,8 @@ static struct hlist_nulls_node *klp_shadow_rehash_one(struct hlist_nulls_node *l
 	lockdep_assert_held(&klp_shadow_lock);
 
 	/*
-	 * Not hlist_nulls_add_head_rcu(): readers at the entry follow its link now. What
-	 * they find there is complete, since it was added under this lock. [resize-link+get]
+	 * Not hlist_nulls_add_head_rcu(): readers at the entry follow its link now. The
+	 * entry there is complete, since it was added under this lock. [resize-link+get]
 	 */
 	head = klp_shadow_entry_chain(to, hlist_nulls_entry(last, struct klp_shadow, node));
 	first = head->first;

@@ -15,7 +15,7 @@ struct module;
  * struct klp_shadow_patch - a livepatch that has shadow types
  * @list:	link in klp_shadow_patches
  * @key:	identifies the patch: the address of its struct klp_patch. A module that failed
- *		to enable one may try another
+ *		to enable a patch may try another
  * @mod:	module of the livepatch; constant
  * @types:	its types, an array in @mod; constant
  * @nr_types:	number of @types; constant

@@ -28,7 +28,7 @@ check()
 	local text
 
 	eval "$1" >/tmp/out 2>&1
-	# As an interactive shell says it.
+	# In the format of an interactive shell.
 	text=$(sed -E 's/^[^ ]*: line [0-9]+: /bash: /' /tmp/out)
 	# Loops that wait for a module say why.
 	[[ $1 == until* ]] || [[ $text == "$2" ]]
