@@ -77,7 +77,7 @@ build()
 		die "building $what failed: $(grep -m 1 -E 'error:|Error |\*\*\*|ERROR' "$log"); see $log"
 }
 
-# install_for_vm(directory): install modules and selftests by the kernel's make
+# install_for_vm(directory): install modules, selftests and klp-shadow by the kernel's make
 install_for_vm()
 {
 	local to=$1
@@ -90,6 +90,7 @@ install_for_vm()
 		make -C "$src/tools/testing/selftests" O="$obj" TARGETS=livepatch KDIR="$obj" \
 			KHDR_INCLUDES="-isystem $obj/usr/include" \
 			INSTALL_PATH="$to/selftests" install
+		make -C "$src/tools/livepatch" O="$obj/klp-shadow" DESTDIR="$to" prefix= LDFLAGS=-static install
 	} >>"$log" 2>&1 || die "installing failed: $(grep -m 1 -E 'error:|Error |\*\*\*' "$log"); see $log"
 	# The selftests of 7.3 check that a directory exists there, which may be empty.
 	rm -f "$to"/lib/modules/*/{build,source}

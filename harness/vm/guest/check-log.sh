@@ -8,6 +8,8 @@ kmemleak=/sys/kernel/debug/kmemleak
 # What the kernel says when something is wrong with it, an expression on each line.
 BAD=/payload/shadow_bad_log
 
+export PATH=$PATH:/payload/sbin
+
 # log_since_boot(): the log without the WARN that one test provokes, and checks itself
 log_since_boot()
 {

@@ -6,7 +6,8 @@ cat <<MOTD
 
 Linux $(uname -r) with klp-shadow. Modules: modprobe <name>, one of
 $(find /lib/modules -name '*.ko' -printf '%f ' | fmt)
-The livepatch selftests are in /payload/selftests/livepatch.
+The livepatch selftests are in /payload/selftests/livepatch. klp-shadow shows shadow variables.
 
 MOTD
-exec setsid -c -w bash --login </dev/ttyS0 >/dev/ttyS0 2>&1
+export PATH=$PATH:/payload/sbin
+exec setsid -c -w bash -i </dev/ttyS0 >/dev/ttyS0 2>&1

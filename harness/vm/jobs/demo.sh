@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: demo.sh, as root on a kernel with the store and the samples
+# Usage: demo.sh, as root on a kernel with the store and the samples, with klp-shadow
 #
 # Show a fault of the sample driver, a livepatch that fixes it with a shadow variable, and
 # two more livepatches that take the variables over. All results are checked; the first
@@ -72,17 +72,12 @@ refused()
 	[[ $output == *'Stale file handle' ]] || die "'$1' was refused for another reason: $output"
 }
 
-# store([fields]): show the shadow variables: those of one type, with these fields, or none
+# store([id variables type livepatch]): show the shadow variables: those of one type, or none
 store()
 {
-	local header='id name livepatches state variables bytes'
-
-	works "cat /sys/kernel/debug/klp_shadow/ids"
-	if (($#)); then
-		[[ $output =~ ^"$header"$'\n'"$1 "[0-9]+$ ]] || die "the store should have '$1'"
-	else
-		[[ $output == "$header" ]] || die "the store should be empty"
-	fi
+	works klp-shadow
+	[[ $output == ID\ * && $(awk 'NR > 1 { print $1, $2, $(NF - 1), $NF }' <<<"$output") == "$*" ]] ||
+		die "the store should have ${*:-nothing}"
 }
 
 # await(what, command...): wait until the command succeeds
@@ -125,8 +120,7 @@ unload()
 
 [[ $EUID == 0 ]] || die "must be root"
 [[ -d /sys/kernel/livepatch ]] || die "this kernel cannot be livepatched"
-[[ -d /sys/kernel/debug/klp_shadow ]] || mount -t debugfs debugfs /sys/kernel/debug ||
-	die "debugfs cannot be mounted"
+command -v klp-shadow >/dev/null || die "klp-shadow is not installed: 'make -C tools/livepatch install'"
 
 step "Fault: alice and bob each count one visitor in a device, and one is lost."
 works "modprobe livepatch-shadow-driver"
@@ -146,12 +140,12 @@ reads carol 1
 reads dave 1
 writes carol 2
 refused dave 2
-store "0x6e6f7465 seen livepatch_shadow_lifetime open 2"
+store 0x6e6f7465 2 seen livepatch_shadow_lifetime
 
 step "Upgrade: the field has another layout. That of open sessions is converted."
 load livepatch_shadow_upgrade
 unload livepatch_shadow_lifetime
-store "0x6e6f7466 seen livepatch_shadow_upgrade open 2"
+store 0x6e6f7466 2 seen livepatch_shadow_upgrade
 refused dave 2
 
 step "Inheritance: a third livepatch keeps them, and adds the field to old sessions."
@@ -160,7 +154,7 @@ unload livepatch_shadow_upgrade
 writes carol 3
 refused alice 2
 reads alice 3
-store "0x6e6f7466 seen livepatch_shadow_inflight open 3"
+store 0x6e6f7466 3 seen livepatch_shadow_inflight
 
 step "Gone: without a livepatch no field is left, though sessions are still open."
 works 'echo 0 >/sys/kernel/livepatch/livepatch_shadow_inflight/enabled'
