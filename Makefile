@@ -18,7 +18,7 @@ help:
 	@echo 'make twin                 the store in user space, against a model and in threads'
 	@echo 'make twin-bench           alloc and free at native speed, beside the kernel'\''s own store'
 	@echo 'make tools                build/tools/klp-shadow, which shows the shadow variables of a machine'
-	@echo 'make tools-test           tests of it, in user space and in the VM'
+	@echo 'make tools-test           tests of it, in user space and in the VM; TESTS="dump s390x ..." chooses'
 	@echo 'make mutants              small changes of the store that the twin must notice'
 	@echo 'make kunit-mutants        the same of types and conversion, with KUnit; EVERY=<n> takes each nth'
 	@echo 'make kunit                the KUnit suite on user-mode Linux: seconds, once built'
@@ -86,7 +86,7 @@ tools:
 	@echo build/tools/klp-shadow
 
 tools-test: kernel
-	@harness/klp-shadow/klp-shadow.sh
+	@harness/klp-shadow/klp-shadow.sh $(TESTS)
 
 twin: setup
 	@harness/twin.sh

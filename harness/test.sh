@@ -3,10 +3,10 @@
 # Usage: KERNEL=<line> test.sh
 #
 # Run all tests: the static checks, the litmus tests, the store in user space, the tests of
-# the harness, and in the VM the livepatch selftests, the KUnit suite, the manual's first
-# page, a million variables, livepatches of a stock kernel, two torture scenarios, the module
-# that takes over the store of Debian's kernel, a broken store that must be detected, and the
-# demo. The last line has the counts. Succeeds if no test fails.
+# the harness, klp-shadow, and in the VM the livepatch selftests, the KUnit suite, the
+# manual's first page, a million variables, livepatches of a stock kernel, two torture
+# scenarios, the module that takes over the store of Debian's kernel, a broken store that must
+# be detected, and the demo. The last line has the counts. Succeeds if no test fails.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -94,6 +94,7 @@ lane_2()
 	part litmus "$TOP/harness/litmus.sh"
 	part twin "$TOP/harness/twin.sh"
 	part harness "$TOP/harness/selftest/run.sh"
+	part tools "$TOP/harness/klp-shadow/klp-shadow.sh"
 	part million "$TOP/harness/vm/vm.sh" -t 1200 -a 'kmemleak=off slub_debug=- klp_shadow.check_parents=0' \
 		"$TOP/harness/vm/jobs/million.sh"
 	part busted "$TOP/harness/busted/busted.sh" -g "${BUSTED[@]}"
@@ -113,7 +114,8 @@ lane_1
 wait "$other" || :
 trap - EXIT
 cat "$logs/lane-2"
-for name in selftests kunit start stock-livepatches torture takeover check litmus twin harness million busted demo; do
+for name in selftests kunit start stock-livepatches torture takeover check litmus twin harness tools million \
+	    busted demo; do
 	tally "$name" "$logs/$name.tap" "$(cat "$logs/$name.status" 2>/dev/null || echo 1)"
 done
 

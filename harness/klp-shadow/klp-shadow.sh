@@ -1,15 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> klp-shadow.sh [images | fuzz SECONDS | mutants | vm | debian]
+# Usage: KERNEL=<line> klp-shadow.sh [TEST...]
 #
-# Test the program klp-shadow of tools/livepatch. Prints TAP.
+# Test the program klp-shadow of tools/livepatch, and scripts that do the same in a dump. Prints
+# TAP. Without arguments: images, fuzz and vm.
 #
-# images: images of memory, sound and damaged, with AddressSanitizer. fuzz: random damage.
-# mutants: broken variants of the program, which images must detect. vm: in the VM with the
-# kernel of 'make kernel', beside a module that adds and removes variables. debian: the same
-# with Debian's own kernel of the line. Without arguments: images, 10 s of fuzz, vm.
-#
-# ROUNDS is how often the VM looks while variables come and go.
+# images	images of memory, sound and damaged, with AddressSanitizer
+# fuzz		random damage, for FUZZ seconds, by default 10
+# mutants	broken variants of the program, which images must detect
+# vm		in the VM with the kernel of 'make kernel', beside a module that adds and removes
+#		variables; ROUNDS is how often it looks meanwhile
+# debian	the same with Debian's own kernel of the line
+# dump		in a dump of a machine that was stopped amid a resize; see dump.sh
+# s390x		on a big-endian machine; see s390x.sh
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -70,16 +73,21 @@ debian()
 	VARIANT=debian in_vm "$payload"
 }
 
-case ${1:-} in
-'')
-	status=0
-	images || status=1
-	images fuzz 10 || status=1
-	vm || status=1
-	exit "$status"
-	;;
-images | vm | debian) "$1" ;;
-fuzz) images fuzz "${2:-60}" ;;
-mutants) "$source/tests/mutants.py" "$source" "$out/mutants" ;;
-*) die "usage: klp-shadow.sh [images | fuzz SECONDS | mutants | vm | debian]" ;;
-esac
+TESTS=(images fuzz mutants vm debian dump s390x)
+tests=("$@")
+((${#tests[@]})) || tests=(images fuzz vm)
+for test in "${tests[@]}"; do
+	[[ " ${TESTS[*]} " == *" $test "* ]] || die "no test '$test'; there are: ${TESTS[*]}"
+done
+status=0
+for test in "${tests[@]}"; do
+	case $test in
+	images) images ;;
+	fuzz) images fuzz "${FUZZ:-10}" ;;
+	mutants) "$source/tests/mutants.py" "$source" "$out/mutants" ;;
+	vm) vm ;;
+	debian) debian ;;
+	*) "$TOP/harness/klp-shadow/$test.sh" ;;
+	esac || status=1
+done
+exit "$status"
