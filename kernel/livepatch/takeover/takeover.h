@@ -56,7 +56,7 @@ extern struct klp_kernel klp_kernel;
 	unsigned long __address = klp_kernel_symbol(name);				\
 											\
 	if (__address)									\
-		static_call_update(call, (typeof(&STATIC_CALL_TRAMP(call)))__address);	\
+		static_call_update(call, (void *)__address);				\
 	__address;									\
 })
 
