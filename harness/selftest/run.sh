@@ -175,10 +175,10 @@ series()
 # broken(description, regex, text): refuses() with a text at the end of the patch of the torture test
 broken()
 {
-	cp "$TOP"/harness/series/13-torture.txt "$manifest/"
-	printf '%b\n' "$3" >>"$manifest/13-torture.txt"
+	cp "$TOP"/harness/series/14-torture.txt "$manifest/"
+	printf '%b\n' "$3" >>"$manifest/14-torture.txt"
 	refuses "series: $1" "$2" series
-	cp "$TOP"/harness/series/13-torture.txt "$manifest/"
+	cp "$TOP"/harness/series/14-torture.txt "$manifest/"
 }
 
 tree
@@ -194,14 +194,14 @@ tree
 "$overlay" "$work/tree" >/dev/null
 passes "series: is the overlay, byte for byte" unchanged "$after"
 refuses "series: a file is in no patch" 'kernel/new\.c is in no patch; add it to' series kernel/new.c
-broken "a file is in two patches" 'shadow_trace\.c is in two patches, 08-tracepoints.txt and 13-torture.txt' \
+broken "a file is in two patches" 'shadow_trace\.c is in two patches, 08-tracepoints.txt and 14-torture.txt' \
 	'kernel/livepatch/shadow_trace.c'
-broken "no such file" '13-torture.txt: kernel/gone.c is not a file of the overlay' 'kernel/gone.c'
+broken "no such file" '14-torture.txt: kernel/gone.c is not a file of the overlay' 'kernel/gone.c'
 broken "nothing to take away" "nothing in .*/shadow_trace.c fits '/no such line/d'" \
 	'kernel/livepatch/shadow_trace.c\n\t/no such line/d'
 broken "no such function" "nothing in .*/shadow_trace.c fits 'without klp_shadow_gone'" \
 	'kernel/livepatch/shadow_trace.c\n\twithout klp_shadow_gone'
-broken "a change of what a later patch brings" '13-torture.txt changes .*\.rst before 18-documentation' \
+broken "a change of what a later patch brings" '14-torture.txt changes .*\.rst before 19-documentation' \
 	'Documentation/livepatch/shadow-vars.rst\n\t1d'
 refuses "series: no name to sign off" 'who signs the patches off: git config' env -u GIT_AUTHOR_EMAIL \
 	HOME="$work" XDG_CONFIG_HOME="$work" GIT_CONFIG_NOSYSTEM=1 GIT_DIR="$work/absent" "$TOP/harness/series/series.sh"

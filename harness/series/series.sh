@@ -97,6 +97,7 @@ compile()
 
 kunit()
 {
+	mkdir -p "$dir/um-series"
 	KUNIT_TREE=series-tree "$TOP/harness/kunit-py.sh" "$dir/um-series/test.log" run \
 		--build_dir="$dir/um-series" --timeout=240 --kunitconfig=kernel/livepatch \
 		--kconfig_add=CONFIG_UML_PCI_OVER_VIRTIO=n
@@ -116,6 +117,12 @@ tool()
 {
 	make -s -C "$tree/tools/livepatch" O="$work/tool" CFLAGS='-O1 -Wall -Werror' &&
 		"$tree/tools/livepatch/tests/test.py" "$work/tool/klp-shadow"
+}
+
+# adds(file): whether the patch has this file
+adds()
+{
+	grep -qxF "+++ b/$1" "$patch"
 }
 
 # files(directory): names, contents and execute permissions of the files of the series
@@ -145,11 +152,9 @@ for patch in "${patches[@]}"; do
 	objects=("${objects[@]##*/}")
 	try "builds: $name" compile
 	# Later patches change nothing that these test.
-	case $name in
-	*KUnit*) try "KUnit: $name" kunit ;;
-	*user-space*) try "user space: $name" twin ;;
-	*klp-shadow-which*) try "klp-shadow: $name" tool ;;
-	esac
+	! adds kernel/livepatch/shadow_kunit.c || try "KUnit: $name" kunit
+	! adds tools/testing/klp-shadow/steps.c || try "user space: $name" twin
+	! adds tools/livepatch/klp-shadow.c || try "klp-shadow: $name" tool
 done
 try "the files of the overlay, and no others" diff <(git -C "$tree" diff --name-only base) \
 	<({ glued; slice; } | sort)
