@@ -1842,7 +1842,11 @@ static void table_collisions(struct kunit *test)
 }
 
 /* Lowest address of an object. */
-#define LOWEST		(IS_ENABLED(CONFIG_64BIT) ? (unsigned long)0xffff888000000000ULL : 0xc0000000UL)
+#ifdef CONFIG_64BIT
+#define LOWEST		0xffff888000000000UL
+#else
+#define LOWEST		0xc0000000UL
+#endif
 
 typedef void (*nth_fn)(unsigned long n, unsigned long arg, unsigned long *parent,
 		       unsigned long *id);
