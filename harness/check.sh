@@ -247,6 +247,49 @@ check_checkpatch()
 	done
 }
 
+# documented_macros(header): kernel-doc of macros has a Context: line
+documented_macros()
+{
+	awk '
+		/^\/\*\*$/ { doc = " " }
+		doc { doc = doc $0 "\n" }
+		/^ \*\/$/ {
+			if (doc ~ /\* klp_shadow[a-z_]*\(\) - / && doc !~ /\* Context: /)
+				print FILENAME ":" FNR ": the kernel-doc that ends here has no Context:"
+			doc = ""
+		}' "$1"
+}
+
+# documented(file): every exported function has kernel-doc with a Context: line, and a
+# Return: line if it returns a value
+documented()
+{
+	awk '
+		/^\/\*\*$/ { doc = " " }
+		doc && !/^[a-z]/ { doc = doc $0 "\n" }
+		/^[a-z].*\(/ && !/^static/ {
+			name = $0
+			sub(/\(.*/, "", name)
+			sub(/.*[ *]/, "", name)
+			docs[name] = doc
+			returns[name] = !/^void [^*]/
+		}
+		/^EXPORT_SYMBOL/ {
+			name = $0
+			gsub(/^[A-Z_]*\(|\);$/, "", name)
+			# Functions that are called by documented macros only.
+			if (name ~ /^__/)
+				next
+			if (docs[name] !~ "\\* " name "\\(\\) - ")
+				print FILENAME ":" FNR ": " name "() has no kernel-doc"
+			else if (docs[name] !~ /\* Context: /)
+				print FILENAME ":" FNR ": kernel-doc of " name "() has no Context:"
+			else if (returns[name] && docs[name] !~ /\* Return: /)
+				print FILENAME ":" FNR ": kernel-doc of " name "() has no Return:"
+		}
+		/^[a-z}]/ { doc = "" }' "$1"
+}
+
 check_kernel-doc()
 {
 	local f
