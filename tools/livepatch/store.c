@@ -45,7 +45,9 @@
 #define MAX_STEPS		0x10000000
 
 #define MAX_TABLES		8
-#define MAX_READS		5
+/* Reads of everything, with pauses between them that grow by as many ms: 2 s in all. */
+#define MAX_READS		20
+#define PAUSE_STEP		10
 #define MAX_TYPES		4096
 
 /* struct klp_shadow_layout of kernel/livepatch/shadow_layout.c. */
@@ -442,7 +444,7 @@ static void read_ours(struct reader *reader)
 	for (i = 0; i < MAX_READS; i++) {
 		if (read_once(reader))
 			return;
-		pause_ms(10);
+		pause_ms(PAUSE_STEP * i);
 	}
 	remove_twins(reader->snapshot);
 	reader->snapshot->moving = true;
@@ -539,7 +541,7 @@ static void read_types(const struct store *store, struct snapshot *snapshot)
 	for (i = 0; i < MAX_READS; i++) {
 		if (read_patches(store, snapshot))
 			return;
-		pause_ms(10);
+		pause_ms(PAUSE_STEP * i);
 	}
 	snapshot->types_torn = true;
 }
