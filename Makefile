@@ -176,7 +176,7 @@ series-check: setup
 	@harness/series/series.sh check
 
 debian-kernel: setup
-	@harness/setup.sh devscripts git quilt
+	@harness/setup.sh cpio devscripts dh-exec dh-python dwarves git kernel-wedge libssl-dev lz4 quilt
 	@harness/debian-series.sh
 
 clean:

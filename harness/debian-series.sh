@@ -54,6 +54,7 @@ in_tree()
 }
 
 in_tree push -a -q || die "a patch of Debian does not apply: $(tail -n 1 "$log")"
+last=$(tail -n 1 "$tree/.pc/applied-patches")
 
 "$TOP/harness/series/series.sh"
 patches=("$BUILD/$LINE"/series/[0-9]*.patch)
@@ -70,10 +71,10 @@ done < <(slice)
 say "all ${#patches[@]} patches apply to $(dpkg-parsechangelog -l "$tree/debian/changelog" -S Version), fuzz 0; the tree is $tree"
 [[ ! ${1:-} ]] || exit 0
 
-# test-patches applies them itself.
-in_tree pop -a -q
+# test-patches applies them itself, to a tree that has Debian's own.
+in_tree pop -q "$last"
 say "building the flavour cloud-amd64; the log is $log"
-(cd "$tree" && sed -i '/^features\/all\/klp-shadow\//d' debian/patches/series && rm -rf .pc &&
+(cd "$tree" && sed -i '/^features\/all\/klp-shadow\//d' debian/patches/series &&
 	debian/bin/test-patches -f cloud-amd64 -j "$(nproc)" "${patches[@]}") >"$log" 2>&1 ||
 	die "the build failed: $(grep -m 1 -E 'error:|Unmet build dep|\*\*\*' "$log" || tail -n 1 "$log"); see $log"
 ls "$dir"/*.deb
