@@ -9,7 +9,7 @@ EVERY = 1
 
 help:
 	@echo 'make demo                 boot a kernel with the store and watch livepatches use it'
-	@echo 'make test                 everything that must pass'
+	@echo 'make test                 everything that must pass; ARCH=s390, powerpc or arm64: selftests there'
 	@echo
 	@echo 'make check                the static checks alone; CHECKS="sparse ..." chooses'
 	@echo 'make compile              compile the store, samples and test modules with W=1'
@@ -18,7 +18,7 @@ help:
 	@echo 'make twin                 the store in user space, against a model and in threads'
 	@echo 'make twin-bench           alloc and free at native speed, beside the kernel'\''s own store'
 	@echo 'make tools                build/tools/klp-shadow, which shows the shadow variables of a machine'
-	@echo 'make tools-test           tests of it, in user space and in the VM; TESTS="dump s390x ..." chooses'
+	@echo 'make tools-test           tests of it, in user space and in the VM; TESTS="dump debian ..." chooses'
 	@echo 'make mutants              small changes of the store that the twin must notice'
 	@echo 'make kunit-mutants        the same of types and conversion, with KUnit; EVERY=<n> takes each nth'
 	@echo 'make kunit                the KUnit suite on user-mode Linux: seconds, once built'

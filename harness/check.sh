@@ -81,12 +81,14 @@ mapfile -t module_objects < <(find "$TOP/$modules" -name '*.c' -printf '%f\n' | 
 # prepare(directory, make...): make an overlaid tree and a configuration that can compile
 prepare()
 {
-	local configs=("$TOP"/harness/kernel/x86_64{,-real}.config)
+	local configs=("$TOP"/harness/kernel/{vm,x86_64,x86_64-real}.config) f
 
 	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
 	mkdir -p "$1"
-	[[ ! -f $1/prepared || ${configs[0]} -nt $1/prepared || ${configs[1]} -nt $1/prepared ||
-	   $TOP/harness/check.sh -nt $1/prepared ]] || return 0
+	for f in "${configs[@]}" "$TOP/harness/check.sh"; do
+		[[ ! $f -nt $1/prepared ]] || rm -f "$1/prepared"
+	done
+	[[ ! -f $1/prepared ]] || return 0
 	{
 		"${@:2}" tinyconfig
 		sed 's/[[:space:]]*#.*//' "${configs[@]}" >"$1/fragment"

@@ -10,20 +10,20 @@
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Configuration: architecture, Debian's cross compiler, options.
+# Configuration: architecture, its compiler in COMPILER, options.
 declare -A configurations=(
-	[x86_64]='x86_64 - 64BIT=y'
-	[x86_64-up]='x86_64 - 64BIT=y SMP=n'
-	[x86_64-modules-off]='x86_64 - 64BIT=y MODULES=n LIVEPATCH=n KLP_SHADOW=y KLP_SHADOW_KUNIT_TEST=n KLP_SHADOW_TORTURE_TEST=n'
-	[x86_64-rt]='x86_64 - 64BIT=y PREEMPT_RT=y'
-	[x86_64-lto]='x86_64 - 64BIT=y LTO_CLANG_THIN=y'
-	[x86_64-cfi]='x86_64 - 64BIT=y CFI_CLANG=y'
-	[i386]='i386 - LIVEPATCH=n KLP_SHADOW=y'
-	[arm64]='arm64 aarch64-linux-gnu SMP=y'
-	[s390]='s390 s390x-linux-gnu SMP=y'
-	[powerpc64le]='powerpc powerpc64le-linux-gnu PPC64=y CPU_LITTLE_ENDIAN=y SMP=y'
-	[powerpc64]='powerpc powerpc64-linux-gnu PPC64=y CPU_LITTLE_ENDIAN=n SMP=y'
-	[powerpc32]='powerpc powerpc-linux-gnu PPC64=n'
+	[x86_64]='x86_64 x86_64 64BIT=y'
+	[x86_64-up]='x86_64 x86_64 64BIT=y SMP=n'
+	[x86_64-modules-off]='x86_64 x86_64 64BIT=y MODULES=n LIVEPATCH=n KLP_SHADOW=y KLP_SHADOW_KUNIT_TEST=n KLP_SHADOW_TORTURE_TEST=n'
+	[x86_64-rt]='x86_64 x86_64 64BIT=y PREEMPT_RT=y'
+	[x86_64-lto]='x86_64 x86_64 64BIT=y LTO_CLANG_THIN=y'
+	[x86_64-cfi]='x86_64 x86_64 64BIT=y CFI_CLANG=y'
+	[i386]='i386 i386 LIVEPATCH=n KLP_SHADOW=y'
+	[arm64]='arm64 arm64 SMP=y'
+	[s390]='s390 s390 SMP=y'
+	[powerpc64le]='powerpc powerpcle PPC64=y CPU_LITTLE_ENDIAN=y SMP=y'
+	[powerpc64]='powerpc powerpc PPC64=y CPU_LITTLE_ENDIAN=n SMP=y'
+	[powerpc32]='powerpc powerpc32 PPC64=n'
 )
 order=(x86_64 x86_64-up x86_64-modules-off x86_64-rt x86_64-lto x86_64-cfi i386 arm64 s390
 	powerpc64le powerpc64 powerpc32)
@@ -39,7 +39,8 @@ packages=(clang lld llvm)
 for name in "${chosen[@]}"; do
 	[[ ${configurations[$name]:-} ]] || die "no configuration '$name'; there are: ${order[*]}"
 	read -r _ cross _ <<<"${configurations[$name]}"
-	[[ $cross == - ]] || packages+=("gcc-$cross")
+	cross=${COMPILER[$cross]}
+	[[ ! $cross ]] || packages+=("gcc-$cross")
 done
 set_line
 export KERNEL=$LINE
@@ -68,7 +69,8 @@ cell()
 	log=$obj/log
 	mkdir -p "$obj"
 	make=(make -s -C "$src" O="$obj" ARCH="$arch" KCFLAGS=-Werror)
-	[[ $cross == - ]] || make+=(CROSS_COMPILE="$cross-")
+	cross=${COMPILER[$cross]}
+	[[ ! $cross ]] || make+=(CROSS_COMPILE="$cross-")
 	[[ $2 == gcc ]] || make+=(LLVM=1)
 	for option in "${BASE[@]}" $options; do
 		value[${option%%=*}]=${option#*=}

@@ -9,10 +9,6 @@
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Debian's compiler and emulator.
-declare -A compiler=([i386]='' [arm64]=aarch64-linux-gnu [s390]=s390x-linux-gnu
-	[powerpc]=powerpc64-linux-gnu [powerpcle]=powerpc64le-linux-gnu [powerpc32]=powerpc-linux-gnu)
-declare -A emulator=([i386]=x86 [arm64]=arm [s390]=misc [powerpc]=ppc [powerpcle]=ppc [powerpc32]=ppc)
 all=(i386 arm64 s390 powerpc powerpcle powerpc32)
 
 archs=("$@")
@@ -20,8 +16,8 @@ archs=("$@")
 packages=()
 for arch in "${archs[@]}"; do
 	[[ " ${all[*]} " == *" $arch "* ]] || die "no architecture '$arch'; there are: ${all[*]}"
-	packages+=("qemu-system-${emulator[$arch]}")
-	[[ -z ${compiler[$arch]} ]] || packages+=("gcc-${compiler[$arch]}")
+	packages+=("${EMULATOR[$arch]}")
+	[[ -z ${COMPILER[$arch]} ]] || packages+=("gcc-${COMPILER[$arch]}")
 done
 set_line
 export KERNEL=$LINE
@@ -37,7 +33,7 @@ run()
 	if [[ $1 == powerpcle && ! -e $BUILD/$LINE/src/tools/testing/kunit/qemu_configs/powerpcle.py ]]; then
 		options=(--arch=powerpc --kconfig_add=CONFIG_CPU_LITTLE_ENDIAN=y)
 	fi
-	[[ -z ${compiler[$1]} ]] || options+=(--cross_compile="${compiler[$1]}-")
+	[[ -z ${COMPILER[$1]} ]] || options+=(--cross_compile="${COMPILER[$1]}-")
 	# KASAN is not everywhere. kunit.py fails if an option is missing.
 	grep -v KASAN "$BUILD/$LINE/src/kernel/livepatch/.kunitconfig" >"$obj.kunitconfig"
 	"$TOP/harness/kunit-py.sh" "$obj/test.log" run --build_dir="$obj" --timeout=600 \

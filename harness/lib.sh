@@ -157,10 +157,45 @@ set_line()
 		die "KERNEL=$LINE is not a kernel line: give one such as KERNEL=6.12"
 }
 
+# Debian's compilers for other architectures.
+declare -A COMPILER=([x86_64]='' [i386]='' [arm64]=aarch64-linux-gnu [s390]=s390x-linux-gnu
+	[powerpc]=powerpc64-linux-gnu [powerpcle]=powerpc64le-linux-gnu [powerpc32]=powerpc-linux-gnu)
+# Debian's packages of QEMU.
+# shellcheck disable=SC2034  # used by scripts that source this
+declare -A EMULATOR=([x86_64]=qemu-system-x86 [i386]=qemu-system-x86 [arm64]=qemu-system-arm
+	[s390]=qemu-system-misc [powerpc]=qemu-system-ppc [powerpcle]=qemu-system-ppc
+	[powerpc32]=qemu-system-ppc)
+
+# set_arch(): check ARCH from the environment, and set its name in Debian, DEB_ARCH, and the
+# prefix of its compiler, CROSS
+# shellcheck disable=SC2034  # used by callers
+set_arch()
+{
+	ARCH=${ARCH:-x86_64}
+	case $ARCH in
+	x86_64) DEB_ARCH=amd64 CROSS= ;;
+	arm64) DEB_ARCH=arm64 CROSS=${COMPILER[arm64]}- ;;
+	s390) DEB_ARCH=s390x CROSS=${COMPILER[s390]}- ;;
+	powerpc) DEB_ARCH=ppc64el CROSS=${COMPILER[powerpcle]}- ;;
+	*) die "ARCH=$ARCH is not a machine of the VM: give x86_64, arm64, s390 or powerpc" ;;
+	esac
+}
+
 # set_dir(): set DIR to the directory where the kernel of the line is built: that of
-# 'make kernel', or of VARIANT if that is in the environment
+# 'make kernel', or of ARCH or VARIANT if these are in the environment
 set_dir()
 {
-	# shellcheck disable=SC2034  # used by callers
-	DIR=$BUILD/$LINE${VARIANT:+/$VARIANT}
+	set_arch
+	DIR=$BUILD/$LINE
+	[[ $ARCH == x86_64 ]] || DIR+=/$ARCH
+	[[ ! ${VARIANT:-} ]] || DIR+=/$VARIANT
+}
+
+# build_modules(directory): build modules for the kernel in DIR; the log is beside them
+build_modules()
+{
+	[[ -f $DIR/obj/Module.symvers ]] || die "no kernel in $DIR/obj: 'make kernel KERNEL=$LINE' builds one"
+	make -C "$BUILD/$LINE/src" O="$DIR/obj" ARCH="$ARCH" CROSS_COMPILE="$CROSS" M="$1" modules \
+		>"$1/log" 2>&1 ||
+		die "modules could not be built: $(grep -m 1 -E 'error:|\*\*\*' "$1/log"); see $1/log"
 }

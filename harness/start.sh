@@ -13,15 +13,13 @@ set_line
 set_dir
 page=$TOP/Documentation/livepatch/shadow-start.rst
 work=$BUILD/$LINE/start
-[[ -f $DIR/obj/Module.symvers ]] || die "no kernel in $DIR/obj: 'make kernel KERNEL=$LINE' builds one"
 rm -rf "$work"
 mkdir -p "$work/payload"
 page_code "$page" >"$work/livepatch-start.c"
 cp "$work/livepatch-start.c" "$work/livepatch-start2.c"
 printf 'obj-m := livepatch-start.o livepatch-start2.o\nccflags-y := -I%s\n' \
 	"$TOP/samples/livepatch" >"$work/Kbuild"
-make -C "$BUILD/$LINE/src" O="$DIR/obj" ARCH=x86_64 M="$work" modules >"$work/log" 2>&1 ||
-	die "the livepatch of $page could not be built: $(grep -m 1 -E 'error:|\*\*\*' "$work/log"); see $work/log"
+build_modules "$work"
 cp "$work"/*.ko "$work/payload/"
 awk '/^\t# / { on = 1 }
 	!/^\t/ { on = 0 }

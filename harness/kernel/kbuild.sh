@@ -3,19 +3,16 @@
 # Functions to configure and build a kernel. Source it after lib.sh, with LINE set. The
 # caller sets src, obj and log, and defines kmake(arg...), which runs the kernel's make.
 
-# fragments(base): names of <base>.config and, if it exists, of the additional fragment for
-# this line, <base>-$LINE.config, or else for lines after 6.1, <base>-later.config
+# fragments(): names of those for the VM: for all kernels, for those of this line, and for
+# the architecture
 fragments()
 {
-	local f
+	local dir=$TOP/harness/kernel later
 
-	echo "$TOP/harness/kernel/$1.config"
-	for f in "$TOP/harness/kernel/$1-$LINE.config" "$TOP/harness/kernel/$1-later.config"; do
-		if [[ -f $f ]]; then
-			echo "$f"
-			break
-		fi
-	done
+	later=$dir/vm-$LINE.config
+	[[ -f $later ]] || later=$dir/vm-later.config
+	# shellcheck disable=SC2154  # set_dir() has set it
+	printf '%s\n' "$dir/vm.config" "$later" "$dir/$ARCH.config"
 }
 
 # unmet(file...): options that $obj/.config lacks of those in lines #CHECK#CONFIG_... of the
@@ -87,10 +84,12 @@ install_for_vm()
 	{
 		kmake INSTALL_MOD_PATH="$to" INSTALL_MOD_STRIP=1 modules_install
 		kmake headers
-		make -C "$src/tools/testing/selftests" O="$obj" TARGETS=livepatch KDIR="$obj" \
-			KHDR_INCLUDES="-isystem $obj/usr/include" \
+		make -C "$src/tools/testing/selftests" O="$obj" ARCH="$ARCH" CROSS_COMPILE="$CROSS" \
+			TARGETS=livepatch KDIR="$obj" KHDR_INCLUDES="-isystem $obj/usr/include" \
 			INSTALL_PATH="$to/selftests" install
-		make -C "$src/tools/livepatch" O="$obj/klp-shadow" DESTDIR="$to" prefix= LDFLAGS=-static install
+		[[ ! -d $src/tools/livepatch ]] ||
+			make -C "$src/tools/livepatch" O="$obj/klp-shadow" CROSS_COMPILE="$CROSS" \
+				DESTDIR="$to" prefix= LDFLAGS=-static install
 	} >>"$log" 2>&1 || die "installing failed: $(grep -m 1 -E 'error:|Error |\*\*\*' "$log"); see $log"
 	# The selftests of 7.3 check that a directory exists there, which may be empty.
 	rm -f "$to"/lib/modules/*/{build,source}

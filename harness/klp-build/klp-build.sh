@@ -40,7 +40,7 @@ livepatch()
 	die "Linux $LINE has no scripts/livepatch/klp-build: KERNEL=7.3 has"
 "$TOP/harness/kernel/build.sh"
 "$TOP/harness/source.sh" "${src##*/}"
-mapfile -t fragments < <(fragments x86_64)
+mapfile -t fragments < <(fragments)
 configure "Linux $LINE for klp-build" "${fragments[@]}" "$TOP/harness/kernel/x86_64-klp-build.config"
 : >"$log"
 mkdir -p "$payload"

@@ -9,16 +9,17 @@
 # fuzz		random damage, for FUZZ seconds, by default 10
 # mutants	broken variants of the program, which images must detect
 # vm		in the VM with the kernel of 'make kernel', beside a module that adds and removes
-#		variables; ROUNDS is how often it looks meanwhile
+#		variables; ROUNDS is how often it looks meanwhile. With ARCH=s390 it is a big-endian
+#		machine
 # debian	the same with Debian's own kernel of the line
 # dump		in a dump of a machine that was stopped amid a resize; see dump.sh
-# s390x		on a big-endian machine; see s390x.sh
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 set_line
 export KERNEL=$LINE
+set_dir
 source=$TOP/tools/livepatch
 out=$BUILD/klp-shadow
 mkdir -p "$out"
@@ -39,27 +40,24 @@ images()
 # in_vm(directory): with the module that is in the directory
 in_vm()
 {
-	program static LDFLAGS=-static
-	cp "$out/static/klp-shadow" "$1/"
+	program "static-$ARCH" LDFLAGS=-static CROSS_COMPILE="$CROSS"
+	cp "$out/static-$ARCH/klp-shadow" "$1/"
 	echo "${ROUNDS:-6}" >"$1/rounds"
 	# Without the checks of memory, which make 100,000 variables slow.
-	VM_LOG=$BUILD/$LINE${VARIANT:+/$VARIANT}/logs/klp-shadow "$TOP/harness/vm/vm.sh" -t 1200 \
+	VM_LOG=$DIR/logs/klp-shadow "$TOP/harness/vm/vm.sh" -t 1200 \
 		-a 'kmemleak=off slub_debug=-' -p "$1" "$TOP/harness/klp-shadow/job.sh"
 }
 
 vm()
 {
-	local module=$out/$LINE/module log=$out/$LINE/log
+	local work=$out/$LINE-$ARCH
 
-	set_dir
-	[[ -f $DIR/obj/Module.symvers ]] || die "no kernel in $DIR/obj: 'make kernel KERNEL=$LINE' builds one"
-	rm -rf "${out:?}/$LINE"
-	mkdir -p "$module" "$out/$LINE/payload"
-	cp "$source"/tests/fill/* "$module/"
-	make -C "$BUILD/$LINE/src" O="$DIR/obj" ARCH=x86_64 M="$module" modules >"$log" 2>&1 ||
-		die "the module could not be built: $(grep -m 1 -E 'error:|\*\*\*' "$log"); see $log"
-	cp "$module"/*.ko "$out/$LINE/payload/"
-	in_vm "$out/$LINE/payload"
+	rm -rf "$work"
+	mkdir -p "$work/module" "$work/payload"
+	cp "$source"/tests/fill/* "$work/module/"
+	build_modules "$work/module"
+	cp "$work/module"/*.ko "$work/payload/"
+	in_vm "$work/payload"
 }
 
 debian()
@@ -70,10 +68,12 @@ debian()
 	"$TOP/harness/vm/rootfs.sh"
 	rm -rf "$payload"
 	"$TOP/harness/vm/debian-kernel.sh" -m "$source/tests/fill" "$payload"
-	VARIANT=debian in_vm "$payload"
+	export VARIANT=debian
+	set_dir
+	in_vm "$payload"
 }
 
-TESTS=(images fuzz mutants vm debian dump s390x)
+TESTS=(images fuzz mutants vm debian dump)
 tests=("$@")
 ((${#tests[@]})) || tests=(images fuzz vm)
 for test in "${tests[@]}"; do
@@ -86,7 +86,7 @@ for test in "${tests[@]}"; do
 	fuzz) images fuzz "${FUZZ:-10}" ;;
 	mutants) "$source/tests/mutants.py" "$source" "$out/mutants" ;;
 	vm) vm ;;
-	debian) debian ;;
+	debian) (debian) ;;
 	*) "$TOP/harness/klp-shadow/$test.sh" ;;
 	esac || status=1
 done

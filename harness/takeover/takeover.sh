@@ -12,10 +12,10 @@
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-# The tests of each boot of the VM.
+# The tests of each boot of the VM. A livepatch stays after "forced", which is last.
 BOOTS=(
 	"basic refusals replace stray"
-	"forced asleep tracers hotplug"
+	"asleep tracers hotplug forced"
 	"nomem"
 	"selftests lifetimes"
 	"stock"

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> debian-kernel.sh [MODULE...]
-#        KERNEL=<line> debian-kernel.sh -m SOURCE RESULT
+# Usage: KERNEL=<line> [VARIANT=debian-series] debian-kernel.sh [MODULE...]
+#        KERNEL=<line> [VARIANT=debian-series] debian-kernel.sh -m SOURCE RESULT
 #
 # Fetch Debian's own kernel of the line, unmodified, to build/<line>/debian, where
 # 'VARIANT=debian vm.sh' boots it. Needed modules of it, and each MODULE with its
-# dependencies, are installed for the VM.
+# dependencies, are installed for the VM. With VARIANT=debian-series it is the kernel whose
+# packages debian-series.sh has built.
 #
 # With -m: build the modules in the directory SOURCE, which has a Kbuild file, with Debian's
 # headers and the compiler of that release, and put the *.ko files into the directory RESULT.
@@ -23,6 +24,8 @@ case $LINE in
 6.12) suite=trixie ;;
 *) die "no Debian release has Linux $LINE; give KERNEL=6.1 (Debian 12) or KERNEL=6.12 (Debian 13)" ;;
 esac
+series=
+[[ ${VARIANT:-} != debian-series ]] || series=1
 VARIANT=debian
 set_dir
 root=$DIR/root
@@ -90,7 +93,28 @@ initrd()
 	rm -rf "$dir"
 }
 
+# with_series(directory): that system with the packages of our kernel
+with_series()
+{
+	local deb
+
+	rm -rf "$root"
+	cp -a "$1" "$root"
+	rm -rf "${root:?}"/{lib/modules,boot}/*
+	for deb in "$DIR"/linux-{headers,image,kbuild}-*.deb; do
+		dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --no-same-owner --keep-directory-symlink
+	done
+}
+
 unpack
+if [[ $series ]]; then
+	system=$root
+	VARIANT=debian-series
+	set_dir
+	root=$DIR/root
+	log=$DIR/log
+	[[ ${1:-} == -m ]] || with_series "$system"
+fi
 release=$(basename "$root"/lib/modules/*)
 
 if [[ ${1:-} == -m ]]; then

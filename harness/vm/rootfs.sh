@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: rootfs.sh [NAME PACKAGE...]
+# Usage: [ARCH=<architecture>] rootfs.sh [NAME PACKAGE...]
 #
 # Make build/rootfs.ext2, the root file system of the VM: a minimal Debian of this
 # machine's suite, with init.sh as its init. With arguments, make build/rootfs-NAME.ext2,
-# which also has these packages.
+# which also has these packages. With ARCH, make build/rootfs-ARCH.ext2, where the scripts
+# of packages have not been run.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -15,7 +16,15 @@ PACKAGES=mount,kmod,procps
 for package in "${@:2}"; do
 	PACKAGES+=,$package
 done
+set_arch
 image=$SHARED/rootfs${1:+-$1}.ext2
+variant=(--variant=essential)
+hook=customize-hook
+if [[ $ARCH != x86_64 ]]; then
+	image=$SHARED/rootfs-$ARCH.ext2
+	variant=(--variant=extract --architectures="$DEB_ARCH" --include='?essential')
+	hook=extract-hook
+fi
 log=${image%.ext2}.log
 # shellcheck source=/dev/null
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -42,14 +51,14 @@ trap restore_null EXIT
 
 # Without documentation, because the image should be small.
 # shellcheck disable=SC2016  # mmdebstrap gives the hooks their $1
-SOURCE_DATE_EPOCH=0 mmdebstrap --variant=essential --include="$PACKAGES" \
+SOURCE_DATE_EPOCH=0 mmdebstrap "${variant[@]}" --include="$PACKAGES" \
 	--dpkgopt='path-exclude=/usr/share/doc/*' \
 	--dpkgopt='path-exclude=/usr/share/locale/*' \
 	--dpkgopt='path-exclude=/usr/share/man/*' \
-	--customize-hook='mkdir -p "$1/payload" "$1/lib/modules"' \
-	--customize-hook="upload '$TOP/harness/vm/init.sh' /usr/sbin/klp-shadow-init" \
-	--customize-hook='chmod 755 "$1/usr/sbin/klp-shadow-init"' \
-	--customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*' \
+	"--$hook"='mkdir -p "$1/payload" "$1/lib/modules"; ln -sf mawk "$1/usr/bin/awk"' \
+	"--$hook=upload '$TOP/harness/vm/init.sh' /usr/sbin/klp-shadow-init" \
+	"--$hook"='chmod 755 "$1/usr/sbin/klp-shadow-init"' \
+	"--$hook"='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*' \
 	"$suite" "$image.part.ext2" "deb $mirror $suite main" >"$log" 2>&1 ||
 	die "no user land could be made: $(grep -m 1 '^E: ' "$log" || tail -n 1 "$log"); see $log"
 mv "$image.part.ext2" "$image"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> [VARIANT=<name>] vm.sh [-t SECONDS] [-a 'KERNEL ARGUMENT...']
-#                [-p DIRECTORY] [-m MEMORY] JOB
-#        KERNEL=<line> [VARIANT=<name>] vm.sh -i
+# Usage: KERNEL=<line> [ARCH=<architecture>] [VARIANT=<name>] vm.sh [-t SECONDS]
+#                [-a 'KERNEL ARGUMENT...'] [-p DIRECTORY] [-m MEMORY] JOB
+#        KERNEL=<line> [ARCH=<architecture>] [VARIANT=<name>] vm.sh -i
 #
 # Boot the kernel of a line in QEMU, and run the script JOB there as root. The guest has the
 # modules and selftests of the line, klp-shadow, and the files of DIRECTORY. Prints the output of
@@ -15,11 +15,12 @@
 # The guest sends its verdict at the end, by a separate serial port. A run without a verdict
 # fails.
 #
+# ARCH		arm64, powerpc, which is 64-bit and little endian, s390 or, the default, x86_64
 # VARIANT	kernel in build/<line>/VARIANT; debian is Debian's own, see debian-kernel.sh
 # VM_DISK	file that the guest may write to, its third disk
 # VM_GDB	socket where gdb can stop the machine, and QEMU writes a dump when told
 # VM_LOG	beginning of the names of the logs
-# VM_ROOTFS	user land instead of build/rootfs.ext2
+# VM_ROOTFS	user land instead of that of rootfs.sh
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -45,7 +46,31 @@ job=${1:-}
 
 set_line
 set_dir
-image=$DIR/obj/arch/x86/boot/bzImage
+rootfs=$SHARED/rootfs.ext2
+[[ $ARCH == x86_64 ]] || rootfs=$SHARED/rootfs-$ARCH.ext2
+case $ARCH in
+x86_64)
+	image=arch/x86/boot/bzImage
+	machine=(qemu-system-x86_64 -cpu max -smp "2,sockets=2")
+	console=ttyS0
+	;;
+arm64)
+	image=arch/arm64/boot/Image
+	machine=(qemu-system-aarch64 -M virt -cpu cortex-a57 -smp 2)
+	console=ttyAMA0
+	;;
+powerpc)
+	image=vmlinux
+	machine=(qemu-system-ppc64 -M pseries -cpu power9 -smp 2)
+	console=hvc0
+	;;
+s390)
+	image=arch/s390/boot/bzImage
+	machine=(qemu-system-s390x -M s390-ccw-virtio -cpu max -smp 2)
+	console=ttysclp0
+	;;
+esac
+image=$DIR/obj/$image
 if [[ ! -f $image ]]; then
 	[[ ${VARIANT:-} != debian ]] ||
 		die "no kernel of Debian in $DIR: 'KERNEL=$LINE harness/vm/debian-kernel.sh' fetches it"
@@ -53,7 +78,7 @@ if [[ ! -f $image ]]; then
 		die "no kernel '$VARIANT' of Linux $LINE in $DIR/obj: the suite that uses it builds it"
 	die "no kernel in $DIR/obj: 'make kernel KERNEL=$LINE' builds one"
 fi
-command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing: 'make setup' installs it"
+command -v "${machine[0]}" >/dev/null || die "${machine[0]} is missing: 'make setup' installs it"
 name=$(basename "${job:-shell}" .sh)
 log=${VM_LOG:-$DIR/logs/$name}
 mkdir -p "${log%/*}"
@@ -81,23 +106,24 @@ payload()
 # boot(accelerator): start QEMU in the background
 boot()
 {
-	local arguments=(-accel "$1" -cpu "$([[ $1 == kvm* ]] && echo host || echo max)"
-		-smp "2,sockets=2" -m "$memory" -no-reboot -display none -nodefaults
+	local arguments=(-accel "$1" -m "$memory" -no-reboot -display none -nodefaults
 		-kernel "$image"
-		-drive "file=${VM_ROOTFS:-$SHARED/rootfs.ext2},format=raw,if=virtio,readonly=on"
+		-drive "file=${VM_ROOTFS:-$rootfs},format=raw,if=virtio,readonly=on"
 		-drive "file=$work/payload.tar,format=raw,if=virtio,readonly=on"
-		-append "console=ttyS0 root=/dev/vda ro init=/usr/sbin/klp-shadow-init panic=-1 oops=panic slub_debug=FZPU klp_shadow.check_parents=1 $append"
+		-append "console=$console root=/dev/vda ro init=/usr/sbin/klp-shadow-init panic=-1 oops=panic slub_debug=FZPU klp_shadow.check_parents=1 $append"
 	)
+	[[ $1 != kvm* ]] || arguments+=(-cpu host)
 	[[ ! -f $DIR/initrd ]] || arguments+=(-initrd "$DIR/initrd")
 	[[ -z ${VM_GDB:-} ]] || arguments+=(-gdb "unix:$VM_GDB,server=on,wait=off" -device vmcoreinfo)
 	[[ -z ${VM_DISK:-} ]] || arguments+=(-drive "file=$VM_DISK,format=raw,if=virtio")
 	if [[ $interactive ]]; then
-		qemu-system-x86_64 "${arguments[@]}" -serial mon:stdio
+		"${machine[@]}" "${arguments[@]}" -serial mon:stdio
 		return
 	fi
-	qemu-system-x86_64 "${arguments[@]}" -serial "file:$log.console" -serial "file:$log.verdict" \
-		-device virtio-serial-pci -chardev "file,id=out,path=$log.out" \
-		-device virtserialport,chardev=out </dev/null >"$log.qemu" 2>&1 &
+	"${machine[@]}" "${arguments[@]}" -serial "file:$log.console" -device virtio-serial \
+		-chardev "file,id=out,path=$log.out" -device virtserialport,chardev=out \
+		-chardev "file,id=verdict,path=$log.verdict" -device virtserialport,chardev=verdict \
+		</dev/null >"$log.qemu" 2>&1 &
 	qemu=$!
 }
 
@@ -125,6 +151,10 @@ accelerator()
 {
 	local cache=$SHARED/accelerator
 
+	if [[ $ARCH != x86_64 ]]; then
+		echo tcg,thread=multi
+		return
+	fi
 	if [[ ! -f $cache ]]; then
 		echo tcg,thread=multi >"$cache"
 		if [[ -w /dev/kvm ]] && VM_LOG=$SHARED/logs/kvm VM_ACCEL=kvm VM_DISK='' \

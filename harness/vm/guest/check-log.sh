@@ -18,7 +18,7 @@ log_since_boot()
 
 verdict()
 {
-	echo "$*" >/dev/ttyS1
+	echo "$*" >/dev/vport0p2
 	exit
 }
 

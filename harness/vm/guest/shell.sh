@@ -9,5 +9,6 @@ $(find /lib/modules -name '*.ko' -printf '%f ' | fmt)
 The livepatch selftests are in /payload/selftests/livepatch. klp-shadow shows shadow variables.
 
 MOTD
+console=/dev/$(</sys/class/tty/console/active)
 export PATH=$PATH:/payload/sbin
-exec setsid -c -w bash -i </dev/ttyS0 >/dev/ttyS0 2>&1
+exec setsid -c -w bash -i <"$console" >"$console" 2>&1
