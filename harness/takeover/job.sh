@@ -447,6 +447,41 @@ test_million()
 	dmesg | grep -oE 'lookups, .*|(took over|gave) .*' | sed 's/^/# /'
 }
 
+# What adopting a million costs, printed and not checked: the time, and lookups meanwhile; with
+# one CPU the longest hold of the lock, because the emulator may run the other CPU during one;
+# and resizes of tables of that size, to compare.
+test_cost()
+{
+	local cpu1=/sys/devices/system/cpu/cpu1/online busy resize
+
+	resize=$tracing/set_ftrace_filter
+	run add 0 1000000
+	(while :; do :; done) &
+	busy=$!
+	run time
+	kill "$busy"
+	insmod klp_shadow.ko &
+	run time
+	wait "$!"
+	unload
+	echo 0 >"$cpu1"
+	load
+	echo 1 >"$cpu1"
+	run free 0 900000
+	sleep 5
+	echo klp_shadow_resize >"$resize"
+	echo function_graph >$tracing/current_tracer
+	run add 0 900000
+	sleep 10
+	head -n 3 /sys/kernel/debug/klp_shadow/table
+	grep klp_shadow_resize $tracing/trace
+	echo nop >$tracing/current_tracer
+	echo >"$resize"
+	run free_all
+	unload
+	dmesg | grep -oE 'lookups, .*|(took over|gave) .*' | sed 's/^/# /'
+}
+
 # tap(script): run a script of the selftests, with its TAP lines as comments. One that is
 # skipped has not been tested: a failure.
 tap()

@@ -4,10 +4,10 @@
 #        KERNEL=<line> takeover.sh -b [PATCH...]
 #
 # Test the module klp_shadow in the VM, on Debian's unmodified kernel of the line: each TEST
-# is a function of job.sh. Without arguments all. With -k: the module of this file. With -d:
-# on a kernel with KASAN and kmemleak, which debug-kernel.sh builds; without arguments the
-# tests of DEBUG_BOOTS. With -b: broken modules, those of patches/PATCH.patch, each of which
-# its test must notice.
+# is a function of job.sh. Without arguments those of BOOTS; "cost" only measures. With -k: the
+# module of this file. With -d: on a kernel with KASAN and kmemleak, which debug-kernel.sh
+# builds; without arguments the tests of DEBUG_BOOTS. With -b: broken modules, those of
+# patches/PATCH.patch, each of which its test must notice.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -26,7 +26,8 @@ verdict()
 processors=$(nproc)
 ((processors == 2)) || verdict "fail: the VM has $processors processors, not 2"
 
-sysctl -q kernel.panic_on_warn=1 kernel.softlockup_panic=1 kernel.hung_task_panic=1 \
+# s390 has no watchdog.
+sysctl -q -e kernel.panic_on_warn=1 kernel.softlockup_panic=1 kernel.hung_task_panic=1 \
 	kernel.watchdog_thresh=30
 # kmemleak may not be built in, or be turned off.
 if [[ ! -e $kmemleak ]] || grep -qw kmemleak=off /proc/cmdline; then
