@@ -1,16 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> debian-series.sh [quilt]
+# Usage: KERNEL=<line> debian-series.sh [quilt | boot]
 #
 # Build Debian's own kernel with the series: fetch the source package 'linux', apply its
 # patches and then ours with quilt and fuzz 0, and let its test-patches build the flavour
 # cloud-amd64, which takes an hour or two. With "quilt", stop before that. The packages are in
-# build/<line>/debian-series. Then boot them, and run the livepatch selftests.
+# build/<line>/debian-series. Then boot them, and run the livepatch selftests; with "boot",
+# only that.
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[[ -z ${1:-} || $1 == quilt ]] || die "usage: debian-series.sh [quilt]"
+[[ -z ${1:-} || $1 == quilt || $1 == boot ]] || die "usage: debian-series.sh [quilt | boot]"
 set_line
 export KERNEL=$LINE
 case $LINE in
@@ -22,6 +23,46 @@ dir=$BUILD/$LINE/debian-series
 log=$dir/log
 tree=$dir/linux
 mkdir -p "$dir"/{lists/partial,cache/archives/partial}
+
+# boot(): boot the kernel that was built, and run the livepatch selftests
+boot()
+{
+	local tests=$tree/tools/testing/selftests/livepatch kernels f
+
+	say "booting it, and running the livepatch selftests"
+	export VARIANT=debian-series
+	"$TOP/harness/vm/debian-kernel.sh"
+	"$TOP/harness/vm/rootfs.sh"
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	mkdir -p "$work"/{source,livepatch/modules}
+	cp -r "$tests/test_shadow_modules" "$work/source/"
+	kernels=("$tree"/lib/livepatch/*.c "$tests"/test_modules/*.c)
+	for f in "${kernels[@]}"; do
+		[[ ! -f $f ]] || cp "$f" "$work/source/"
+	done
+	{
+		echo 'obj-m += test_shadow_modules/'
+		(cd "$work/source" && ls -- *.c) | sed 's/c$/o/; s/^/obj-m += /'
+	} >"$work/source/Kbuild"
+	"$TOP/harness/vm/debian-kernel.sh" -m "$work/source" "$work/ko"
+	cp "$tests"/{*.sh,shadow_bad_log} "$work/livepatch/"
+	mkdir "$work/livepatch/test_shadow_modules"
+	cp "$work"/ko/test_klp_shadow_*.ko "$work/livepatch/test_shadow_modules/"
+	rm "$work"/livepatch/test_shadow_modules/test_klp_shadow_vars.ko
+	cp "$work"/ko/*.ko "$work/livepatch/modules/"
+	[[ ! -d $tests/test_modules ]] || ln -s modules "$work/livepatch/test_modules"
+	for f in "$tests"/*.c; do
+		[[ ! -f $f ]] || gcc -o "$work/livepatch/$(basename "$f" .c)" "$f"
+	done
+	"$TOP/harness/vm/vm.sh" -t 3000 -p "$work" "$TOP/harness/vm/jobs/debian-series.sh"
+}
+
+if [[ ${1:-} == boot ]]; then
+	compgen -G "$dir/linux-image-*.deb" >/dev/null || die "no kernel has been built in $dir: 'make debian-kernel' does"
+	boot
+	exit
+fi
 
 # Apt with sources of that release alone.
 uri=$(mirror)
@@ -78,32 +119,4 @@ say "building the flavour cloud-amd64; the log is $log"
 	debian/bin/test-patches -f cloud-amd64 -j "$(nproc)" "${patches[@]}") >"$log" 2>&1 ||
 	die "the build failed: $(grep -m 1 -E 'error:|Unmet build dep|\*\*\*' "$log" || tail -n 1 "$log"); see $log"
 ls "$dir"/*.deb
-
-say "booting it, and running the livepatch selftests"
-export VARIANT=debian-series
-"$TOP/harness/vm/debian-kernel.sh"
-"$TOP/harness/vm/rootfs.sh"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-tests=$tree/tools/testing/selftests/livepatch
-mkdir -p "$work"/{source,livepatch/modules}
-cp -r "$tests/test_shadow_modules" "$work/source/"
-kernels=("$tree"/lib/livepatch/*.c "$tests"/test_modules/*.c)
-for f in "${kernels[@]}"; do
-	[[ ! -f $f ]] || cp "$f" "$work/source/"
-done
-{
-	echo 'obj-m += test_shadow_modules/'
-	(cd "$work/source" && ls -- *.c) | sed 's/c$/o/; s/^/obj-m += /'
-} >"$work/source/Kbuild"
-"$TOP/harness/vm/debian-kernel.sh" -m "$work/source" "$work/ko"
-cp "$tests"/{*.sh,shadow_bad_log} "$work/livepatch/"
-mkdir "$work/livepatch/test_shadow_modules"
-cp "$work"/ko/test_klp_shadow_*.ko "$work/livepatch/test_shadow_modules/"
-rm "$work"/livepatch/test_shadow_modules/test_klp_shadow_vars.ko
-cp "$work"/ko/*.ko "$work/livepatch/modules/"
-[[ ! -d $tests/test_modules ]] || ln -s modules "$work/livepatch/test_modules"
-for f in "$tests"/*.c; do
-	[[ ! -f $f ]] || gcc -o "$work/livepatch/$(basename "$f" .c)" "$f"
-done
-"$TOP/harness/vm/vm.sh" -t 3000 -p "$work" "$TOP/harness/vm/jobs/debian-series.sh"
+boot

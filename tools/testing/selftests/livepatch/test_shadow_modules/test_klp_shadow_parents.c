@@ -3,19 +3,22 @@
  * Frees parents before their variables, each way to free memory in turn: write its number to
  * the parameter "free". The identifier of the variable is ID + number.
  */
+#include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #define ID		0x5d0e0000UL
 #define BULK		64
 
 struct object {
-	char before[200];
+	struct object *next;	/* of those that are kept */
+	char before[192];
 	char inner[16];
 	struct rcu_head rcu;
 };
@@ -54,12 +57,44 @@ static int free_bulk(unsigned int how)
 	return n ? 0 : -ENOMEM;
 }
 
-/* kfree_rcu() frees objects later, many at once: allocate until the parent is there again. */
+/*
+ * kfree_rcu() frees objects later, many at once: allocate until the parent is there again.
+ * On each CPU, and without freeing: it can be in the free list of any CPU, behind others.
+ */
+static bool allocate_again(struct object *parent)
+{
+	struct object *object, *kept = NULL;
+	int cpu, i, tries = 0;
+	bool again = false;
+
+	while (!again && tries++ < 300) {
+		msleep(100);
+		for_each_online_cpu(cpu) {
+			set_cpus_allowed_ptr(current, cpumask_of(cpu));
+			for (i = 0; i < BULK; i++) {
+				object = kzalloc(sizeof(*object), GFP_KERNEL);
+				if (!object)
+					break;
+				again |= object == parent;
+				object->next = kept;
+				kept = object;
+			}
+		}
+	}
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+	while (kept) {
+		object = kept;
+		kept = object->next;
+		kfree(object);
+	}
+
+	return again;
+}
+
 static int free_rcu(unsigned int how)
 {
 	struct object *objects[BULK] = {}, *parent;
-	int i, tries = 0;
-	bool again = false;
+	int i;
 
 	for (i = 0; i < BULK; i++)
 		objects[i] = kzalloc(sizeof(*objects[i]), GFP_KERNEL);
@@ -70,17 +105,8 @@ static int free_rcu(unsigned int how)
 		if (objects[i])
 			kfree_rcu(objects[i], rcu);
 	}
-	while (parent && !again && tries++ < 300) {
-		msleep(100);
-		for (i = 0; i < BULK; i++) {
-			objects[i] = kzalloc(sizeof(*objects[i]), GFP_KERNEL);
-			again |= objects[i] == parent;
-		}
-		for (i = 0; i < BULK; i++)
-			kfree(objects[i]);
-	}
 
-	return again ? 0 : -EAGAIN;
+	return parent && allocate_again(parent) ? 0 : -EAGAIN;
 }
 
 static int free_parent(unsigned int how)
