@@ -16,7 +16,7 @@ for script in test-*.sh; do
 	"./$script" >/tmp/log 2>&1
 	status=$?
 	if ((status == 4)); then
-		result 0 "$script # SKIP $(grep -m 1 -o 'SKIP.*' /tmp/log)"
+		result 0 "$script # SKIP $(sed -n 's,.*SKIP ,,p' /tmp/log | head -n 1)"
 	else
 		result "$status" "$script: $(grep -cE '^ok |\.\.\. ok$' /tmp/log)" /tmp/log
 	fi
