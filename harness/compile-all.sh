@@ -83,7 +83,12 @@ cell()
 		"${make[@]}" tinyconfig &&
 		"$src/scripts/kconfig/merge_config.sh" -m -O "$obj" "$obj/.config" "$obj/fragment" &&
 		"${make[@]}" olddefconfig
-	} >"$log" 2>&1 || return 0
+	} >"$log" 2>&1 || {
+		grep -q 'this C compiler is not supported' "$log" || return 0
+		cell=-
+		echo "Linux $LINE needs a later $2 for it" >"$log"
+		return 0
+	}
 	# The options of the configuration itself must be there; LIVEPATCH where it can be.
 	for option in $options; do
 		wanted=CONFIG_$option

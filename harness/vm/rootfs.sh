@@ -22,7 +22,8 @@ variant=(--variant=essential)
 hook=customize-hook
 if [[ $ARCH != x86_64 ]]; then
 	image=$SHARED/rootfs-$ARCH.ext2
-	variant=(--variant=extract --architectures="$DEB_ARCH" --include='?essential')
+	variant=(--variant=extract --architectures="$DEB_ARCH" --include='?essential'
+		--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr)
 	hook=extract-hook
 fi
 log=${image%.ext2}.log

@@ -315,13 +315,14 @@ is "G15 livepatches that failed leave no variables" "$(get_lp 1 there) $(get_lp 
 off 1
 unload 1
 
-# Release callbacks of another livepatch sleep.
-lp 1 slow=5000
+# Release callbacks of another livepatch sleep, for longer than the test takes.
+lp 1 slow=60000
 set_lp 1 add 1
 set_lp 1 drop 1
 refused "G14 a pre-patch callback fails while callbacks of another livepatch run" \
 	"pre-patch callback failed" 2 fail=1
 is "G14 the failing livepatch does not wait for these" "$(get_lp 1 releases)" 0
+set_lp 1 slow 0
 off 1
 unload 1
 

@@ -82,8 +82,8 @@ static unsigned long state_id;
 module_param(state_id, ulong, 0444);
 MODULE_PARM_DESC(state_id, "identifier of the shared state; 0: an id that no other livepatch has");
 static unsigned int slow;
-module_param(slow, uint, 0444);
-MODULE_PARM_DESC(slow, "milliseconds that a release callback takes");
+module_param(slow, uint, 0644);
+MODULE_PARM_DESC(slow, "milliseconds that a release callback takes; if reduced, it ends early");
 static int state_err;
 module_param(state_err, int, 0444);
 MODULE_PARM_DESC(state_err, "error that the constructor of the shared state returns");
@@ -103,14 +103,21 @@ static void var_dtor(void *obj, void *shadow_data)
 	dtors++;
 }
 
+static void be_slow(void)
+{
+	unsigned int ms;
+
+	for (ms = 0; ms < READ_ONCE(slow); ms += 10)
+		msleep(10);
+}
+
 /* The data is still complete. (G14) */
 static void var_release(void *obj, void *shadow_data)
 {
 	struct var *var = shadow_data;
 
 	might_sleep();
-	if (slow)
-		msleep(slow);
+	be_slow();
 	wrong += PARENT(var->number) != obj;
 	releases++;
 }
@@ -147,7 +154,7 @@ static int state_ctor(void *obj, void *shadow_data, void *ctor_data)
 
 static void state_release(void *obj, void *shadow_data)
 {
-	msleep(slow);
+	be_slow();
 }
 
 static int extra_convert(void *obj, void *shadow_data, void *old_data, unsigned long old_id)
