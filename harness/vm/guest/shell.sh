@@ -11,4 +11,4 @@ The livepatch selftests are in /payload/selftests/livepatch. klp-shadow shows sh
 MOTD
 console=/dev/$(</sys/class/tty/console/active)
 export PATH=$PATH:/payload/sbin
-exec setsid -c -w bash -i <"$console" >"$console" 2>&1
+exec setsid -c -w bash -i <>"$console" >&0 2>&0

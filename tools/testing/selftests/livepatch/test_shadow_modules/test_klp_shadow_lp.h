@@ -107,8 +107,8 @@ static void be_slow(void)
 {
 	unsigned int ms;
 
-	for (ms = 0; ms < READ_ONCE(slow); ms += 10)
-		msleep(10);
+	for (ms = 0; ms < READ_ONCE(slow); ms += 20)
+		msleep(20);
 }
 
 /* The data is still complete. (G14) */
