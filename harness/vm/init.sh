@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Init of the VM: mount file systems, unpack the second disk, which is a tar of modules,
-# scripts and tests, and run its script "run". The root file system is read-only; all other
+# Init of the VM: mount file systems, unpack the second disk, or the end of the first one, which
+# is a tar of modules, scripts and tests, and run its script "run". The root file system is read-only; all other
 # data is in memory.
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
@@ -16,7 +16,11 @@ mount -t tmpfs tmpfs /payload
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 
-tar -x -C /payload --no-same-owner -f /dev/vdb
+if [[ $(</proc/cmdline) =~ payload_at=([0-9]+) ]]; then
+	dd if=/dev/vda bs=1M skip="${BASH_REMATCH[1]}" 2>/dev/null | tar -x -C /payload --no-same-owner
+else
+	tar -x -C /payload --no-same-owner -f /dev/vdb
+fi
 mount --bind /payload/lib/modules /lib/modules
 cd /payload || exit 1
 /payload/run

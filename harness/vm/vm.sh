@@ -48,6 +48,7 @@ set_line
 set_dir
 rootfs=$SHARED/rootfs.ext2
 [[ $ARCH == x86_64 ]] || rootfs=$SHARED/rootfs-$ARCH.ext2
+rootfs=${VM_ROOTFS:-$rootfs}
 case $ARCH in
 x86_64)
 	image=arch/x86/boot/bzImage
@@ -107,9 +108,7 @@ payload()
 boot()
 {
 	local arguments=(-accel "$1" -m "$memory" -no-reboot -display none -nodefaults
-		-kernel "$image"
-		-drive "file=${VM_ROOTFS:-$rootfs},format=raw,if=virtio,readonly=on"
-		-drive "file=$work/payload.tar,format=raw,if=virtio,readonly=on"
+		-kernel "$image" "${disks[@]}"
 		-append "console=$console root=/dev/vda ro init=/usr/sbin/klp-shadow-init panic=-1 oops=panic slub_debug=FZPU klp_shadow.check_parents=1 $append"
 	)
 	[[ $1 != kvm* ]] || arguments+=(-cpu host)
@@ -165,10 +164,30 @@ accelerator()
 	cat "$cache"
 }
 
+# disks(): the arguments for the disks; on s390, where Linux numbers disks in any order, one
+# for both
+disks()
+{
+	local size
+
+	if [[ $ARCH != s390 ]]; then
+		disks=(-drive "file=$rootfs,format=raw,if=virtio,readonly=on"
+			-drive "file=$work/payload.tar,format=raw,if=virtio,readonly=on")
+		return
+	fi
+	size=$(($(stat -c %s "$rootfs") / 1048576 + 1))
+	cp --sparse=always "$rootfs" "$work/disk"
+	truncate -s "${size}M" "$work/disk"
+	cat "$work/payload.tar" >>"$work/disk"
+	disks=(-drive "file=$work/disk,format=raw,if=virtio,readonly=on")
+	append+=" payload_at=$size"
+}
+
 accel=${VM_ACCEL:-$(accelerator)}
 # With thread=multi, QEMU 7.2 can oops when a hot function is patched, as by klp_shadow.
 [[ ! ${VARIANT:-} =~ ^(debian|takeover-debug)$ || $accel != tcg* ]] || accel=tcg,thread=single
 payload
+disks
 if [[ $interactive ]]; then
 	say "Linux $LINE in QEMU (${accel%%,*}); 'exit' or Ctrl-A X ends it"
 	boot "$accel"
