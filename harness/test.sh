@@ -120,7 +120,6 @@ lane_1()
 	part start "$TOP/harness/start.sh"
 	part stock-livepatches vm stock-livepatches -t 300
 	part torture "$TOP/harness/torture/torture.sh" 15 "${SCENARIOS[@]}"
-	ROUNDS=3 part tools "$TOP/harness/klp-shadow/klp-shadow.sh"
 }
 
 lane_2()
@@ -129,6 +128,7 @@ lane_2()
 	part litmus "$TOP/harness/litmus.sh"
 	part twin "$TOP/harness/twin.sh"
 	part harness "$TOP/harness/selftest/run.sh"
+	ROUNDS=3 part tools "$TOP/harness/klp-shadow/klp-shadow.sh"
 	part million "$TOP/harness/vm/vm.sh" -t 1200 -a 'kmemleak=off slub_debug=- klp_shadow.check_parents=0' \
 		"$TOP/harness/vm/jobs/million.sh"
 	part busted "$TOP/harness/busted/busted.sh" -g "${BUSTED[@]}"
