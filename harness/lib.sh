@@ -181,6 +181,12 @@ set_arch()
 	esac
 }
 
+# rootfs_image([name]): name of the VM's root file system; set_arch() comes before
+rootfs_image()
+{
+	echo "$SHARED/rootfs${1:+-$1}$([[ $ARCH == x86_64 ]] || echo "-$ARCH").ext2"
+}
+
 # set_dir(): set DIR to the directory where the kernel of the line is built: that of
 # 'make kernel', or of ARCH or VARIANT if these are in the environment
 set_dir()

@@ -9,7 +9,7 @@
 # fuzz		random damage, for FUZZ seconds, by default 10
 # mutants	broken variants of the program, which images must detect
 # vm		in the VM with the kernel of 'make kernel', beside a module that adds and removes
-#		variables; ROUNDS is how often it looks meanwhile. With ARCH=s390 it is a big-endian
+#		variables; ROUNDS is how often it looks. With ARCH=s390 it is a big-endian
 #		machine
 # debian	the same with Debian's own kernel of the line
 # dump		in a dump of a machine that was stopped amid a resize; see dump.sh

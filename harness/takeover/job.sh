@@ -447,7 +447,7 @@ test_million()
 	dmesg | grep -oE 'lookups, .*|(took over|gave) .*' | sed 's/^/# /'
 }
 
-# What adopting a million costs, printed and not checked: the time, and lookups meanwhile; with
+# What adopting a million costs, printed and not checked: the time, and lookups during it; with
 # one CPU the longest hold of the lock, because the emulator may run the other CPU during one;
 # and resizes of tables of that size, to compare.
 test_cost()

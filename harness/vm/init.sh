@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Init of the VM: mount file systems, unpack the second disk, or the end of the first one, which
-# is a tar of modules, scripts and tests, and run its script "run". The root file system is read-only; all other
-# data is in memory.
+# Init of the VM: mount file systems, unpack the second disk, or the end of the first one,
+# which is a tar of modules, scripts and tests, and run its script "run". The root file system
+# is read-only; all other data is in memory.
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
 

@@ -17,11 +17,10 @@ for package in "${@:2}"; do
 	PACKAGES+=,$package
 done
 set_arch
-image=$SHARED/rootfs${1:+-$1}.ext2
+image=$(rootfs_image "${1:-}")
 variant=(--variant=essential)
 hook=customize-hook
 if [[ $ARCH != x86_64 ]]; then
-	image=$SHARED/rootfs-$ARCH.ext2
 	variant=(--variant=extract --architectures="$DEB_ARCH" --include='?essential'
 		--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr)
 	hook=extract-hook

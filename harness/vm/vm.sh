@@ -46,9 +46,7 @@ job=${1:-}
 
 set_line
 set_dir
-rootfs=$SHARED/rootfs.ext2
-[[ $ARCH == x86_64 ]] || rootfs=$SHARED/rootfs-$ARCH.ext2
-rootfs=${VM_ROOTFS:-$rootfs}
+rootfs=${VM_ROOTFS:-$(rootfs_image "")}
 case $ARCH in
 x86_64)
 	image=arch/x86/boot/bzImage
@@ -79,7 +77,7 @@ if [[ ! -f $image ]]; then
 		die "no kernel '$VARIANT' of Linux $LINE in $DIR/obj: the suite that uses it builds it"
 	die "no kernel in $DIR/obj: 'make kernel KERNEL=$LINE' builds one"
 fi
-command -v "${machine[0]}" >/dev/null || die "${machine[0]} is missing: 'make setup' installs it"
+command -v "${machine[0]}" >/dev/null || die "${machine[0]} is missing: 'harness/setup.sh ${EMULATOR[$ARCH]}' installs it"
 name=$(basename "${job:-shell}" .sh)
 log=${VM_LOG:-$DIR/logs/$name}
 mkdir -p "${log%/*}"
