@@ -18,6 +18,11 @@ fail()
 	exit 1
 }
 
+mount_tracefs()
+{
+	mountpoint -q "$tracing" || mount -t tracefs tracefs "$tracing" || fail "no tracefs"
+}
+
 # run(command...): a command of the module test_takeover
 run()
 {
@@ -322,7 +327,7 @@ test_tracers()
 {
 	local event
 
-	mount -t tracefs tracefs $tracing 2>/dev/null
+	mount_tracefs
 	echo 'klp_*' >$tracing/set_ftrace_filter
 	for tracer in function function_graph; do
 		echo $tracer >$tracing/current_tracer
@@ -455,6 +460,7 @@ test_cost()
 	local cpu1=/sys/devices/system/cpu/cpu1/online busy resize
 
 	resize=$tracing/set_ftrace_filter
+	mount_tracefs
 	run add 0 1000000
 	(while :; do :; done) &
 	busy=$!
