@@ -37,6 +37,8 @@ static struct {
 };
 
 static struct memory memory;
+static struct btf *btf;
+static struct symbol symbols[NR_SYMBOLS];
 static struct store store;
 static struct slabs *slabs;
 
@@ -186,9 +188,25 @@ static void summarize(const struct snapshot *snapshot, struct rows *rows)
 	}
 }
 
+/* Returns whether it is another one than before. */
+static bool find_store(void)
+{
+	u64 first = store.first;
+
+	symbols_find(options.kallsyms, symbols);
+	store_find(&store, &memory, symbols, btf);
+
+	return store.first != first;
+}
+
 static void take(struct snapshot *snapshot, struct rows *rows)
 {
 	store_read(&store, snapshot);
+	/* The takeover module brings another store, or was unloaded with it. */
+	while (find_store()) {
+		snapshot_free(snapshot);
+		store_read(&store, snapshot);
+	}
 	summarize(snapshot, rows);
 }
 
@@ -197,7 +215,9 @@ static int tell_incomplete(const struct snapshot *snapshot)
 {
 	const char *what = NULL;
 
-	if (snapshot->torn)
+	if (snapshot->two_stores)
+		what = "klp_shadow.ko moves variables between stores: numbers are lower bounds";
+	else if (snapshot->torn)
 		what = "chains that change too fast or are damaged: numbers are lower bounds";
 	else if (snapshot->moving)
 		what = "the table changes all the time: numbers are lower bounds";
@@ -537,7 +557,7 @@ static int watch(void)
 		printf("%-8s  %-18s %10s %9s %11s  %7s  %s\n", "TIME", "ID", "VARIABLES", "CHANGE",
 		       "SINCE START", "GROWING", "NAME");
 	clock_gettime(CLOCK_MONOTONIC, &next);
-	for (;; first = false) {
+	for (;;) {
 		take(&snapshot, &rows);
 		/* A lower bound is not compared with another one. */
 		if (tell_incomplete(&snapshot) == EXIT_OK) {
@@ -551,6 +571,7 @@ static int watch(void)
 				if (!find_row(&rows, watched[i].id))
 					watch_row(&snapshot, &watched[i], 0);
 			}
+			first = false;
 		}
 		free(rows.rows);
 		snapshot_free(&snapshot);
@@ -637,7 +658,8 @@ static const char *parse_options(int argc, char **argv)
 		switch (option) {
 		case ID:
 			options.by_id = true;
-			options.id = parse(optarg, 0, "an id such as 0x6e6f7465");
+			options.id = parse(optarg, strncasecmp(optarg, "0x", 2) ? 10 : 16,
+					   "an id such as 0x6e6f7465");
 			break;
 		case PARENT:
 			options.by_parent = true;
@@ -667,6 +689,9 @@ static const char *parse_options(int argc, char **argv)
 		case ':':
 			bad_usage("option '%s' needs an argument", argv[optind - 1]);
 		default:
+			/* A letter in "-json" may not be the last one of its argument. */
+			if (optopt > 0 && optopt < ID)
+				bad_usage("there is no option '-%c'", optopt);
 			bad_usage("there is no option '%s'", argv[optind - 1]);
 		}
 	}
@@ -685,16 +710,12 @@ static const char *parse_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	const char *command = parse_options(argc, argv);
-	struct symbol symbols[NR_SYMBOLS];
-	struct btf *btf;
 	int status;
 
 	memory_open(&memory, options.kcore);
 	btf = btf_open(options.btf);
-	symbols_find(options.kallsyms, symbols);
-	store_find(&store, &memory, symbols, btf);
+	find_store();
 	slabs = slabs_open(&memory, symbols, btf);
-	btf_close(btf);
 
 	if (!strcmp(command, "list"))
 		status = list();
@@ -704,6 +725,7 @@ int main(int argc, char **argv)
 		status = summary();
 
 	slabs_close(slabs);
+	btf_close(btf);
 	free(memory.segments);
 	close(memory.fd);
 	if (ferror(stdout) || fclose(stdout))

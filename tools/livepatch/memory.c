@@ -102,7 +102,9 @@ static bool locked_down(void)
 
 static void __noreturn cannot_open(const char *path)
 {
-	switch (errno) {
+	int error = errno;
+
+	switch (error) {
 	case EACCES:
 	case EPERM:
 		if (geteuid())
@@ -110,12 +112,12 @@ static void __noreturn cannot_open(const char *path)
 		if (locked_down())
 			die("%s: the kernel is locked down for confidentiality; see lockdown=",
 			    path);
-		die("%s: %s; CAP_SYS_RAWIO is needed", path, strerror(errno));
+		die("%s: %s; CAP_SYS_RAWIO is needed", path, strerror(error));
 	case ENOENT:
 		die("%s: does not exist; the kernel needs CONFIG_PROC_KCORE, and /proc",
 		    path);
 	default:
-		die("%s: %s", path, strerror(errno));
+		die("%s: %s", path, strerror(error));
 	}
 }
 
@@ -157,16 +159,14 @@ void memory_open(struct memory *memory, const char *path)
 	}
 }
 
-static const struct segment *find_segment(const struct memory *memory, u64 address,
-					  size_t size)
+static const struct segment *find_segment(const struct memory *memory, u64 address)
 {
 	const struct segment *segment;
 	unsigned int i;
 
 	for (i = 0; i < memory->nr_segments; i++) {
 		segment = &memory->segments[i];
-		if (address >= segment->start && address < segment->end &&
-		    size <= segment->end - address)
+		if (address >= segment->start && address < segment->end)
 			return segment;
 	}
 
@@ -175,10 +175,23 @@ static const struct segment *find_segment(const struct memory *memory, u64 addre
 
 bool memory_read(const struct memory *memory, u64 address, void *buffer, size_t size)
 {
-	const struct segment *segment = find_segment(memory, address, size);
+	const struct segment *segment;
+	size_t part;
 
-	return segment && read_file(memory->fd, segment->offset + (address - segment->start),
-				    buffer, size);
+	/* In some dumps each page is a segment. */
+	for (; size; size -= part) {
+		segment = find_segment(memory, address);
+		if (!segment)
+			return false;
+		part = segment->end - address < size ? segment->end - address : size;
+		if (!read_file(memory->fd, segment->offset + (address - segment->start), buffer,
+			       part))
+			return false;
+		buffer = (char *)buffer + part;
+		address += part;
+	}
+
+	return true;
 }
 
 bool memory_read_u64(const struct memory *memory, u64 address, u64 *value)
@@ -212,7 +225,7 @@ bool memory_read_string(const struct memory *memory, u64 address, char *string, 
 
 bool memory_physical(const struct memory *memory, u64 address, u64 *physical)
 {
-	const struct segment *segment = find_segment(memory, address, 1);
+	const struct segment *segment = find_segment(memory, address);
 
 	if (!segment || segment->physical == (u64)-1)
 		return false;

@@ -6,16 +6,20 @@
  * is taken only if that address is the one of the link that was followed, and if its parent
  * and id belong into the chain: so the walk was never led into freed memory or another
  * chain. If an entry does not pass, the walk goes back by one entry and reads the link
- * again. Entries are added at the front, and the order of others does not change. Therefore
- * a walk that reaches the end has met all variables that existed all the time. In memory
- * that does not change, entries that pass cannot form a circle; for memory that does, steps
- * are limited.
+ * again. That entry may be freed by now, so the end of the chain counts only in the head, or
+ * in an entry that has just passed. Entries are added at the front, and the order of others
+ * does not change. Therefore a walk that reaches the end has met all variables that existed
+ * all the time. In memory that does not change, entries that pass cannot form a circle; for
+ * memory that does, steps are limited.
  *
  * Our store has several tables while it is resized. The reader follows them in the order in
  * which entries move, so it misses none, and it drops those that it meets twice. If a resize
  * ends during the read, it reads all again, because the next resize may move entries to a table
  * that it has passed. It notices that the tables are replaced, at the end of a resize, and that
  * the number of resizes has changed, a grace period later.
+ *
+ * The takeover module moves variables from the kernel's own store to ours and back. Our store
+ * has all of them only if the other one is empty before and after the read.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +43,7 @@
 
 /* A walk is given up after as many failed checks, and one more for each entry of the chain. */
 #define MAX_RETRIES		100
-/* Walks of a chain, with a pause before each but the first, and such pauses in all. */
+/* Walks of a chain, with a pause before each but the first; such pauses, and steps, in all. */
 #define MAX_WALKS		4
 #define MAX_PAUSES		200
 #define MAX_STEPS		0x10000000
@@ -65,6 +69,7 @@ struct layout {
 
 struct table {
 	u64 address;
+	u64 link;		/* leads to the table */
 	u64 heads;
 	unsigned int bits;
 	u64 salt;
@@ -114,8 +119,8 @@ static void find_stock(struct store *store, const struct symbol *hash, const str
 
 static bool offsets_fit(const struct store *store)
 {
-	const u16 offsets[] = { store->shadow_node + 8, store->shadow_target,
-				     store->shadow_parent, store->shadow_obj, store->shadow_id };
+	const u32 offsets[] = { store->shadow_node + 8, store->shadow_target,
+				store->shadow_parent, store->shadow_obj, store->shadow_id };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
@@ -163,14 +168,16 @@ void store_find(struct store *store, const struct memory *memory,
 		const struct symbol symbols[NR_SYMBOLS], const struct btf *btf)
 {
 	*store = (struct store){ .memory = memory };
-	if (symbols[SYMBOL_LAYOUT].address)
+	if (symbols[SYMBOL_LAYOUT].address) {
 		find_ours(store, symbols[SYMBOL_LAYOUT].address);
-	else if (symbols[SYMBOL_HASH].address)
+		store->stock_heads = symbols[SYMBOL_HASH].address;
+	} else if (symbols[SYMBOL_HASH].address) {
 		find_stock(store, &symbols[SYMBOL_HASH], btf);
-	else if (symbols[SYMBOL_ENABLE].address)
+	} else if (symbols[SYMBOL_ENABLE].address) {
 		die("no known store of shadow variables; the kernel is too old or too new");
-	else
+	} else {
 		die("no shadow variables; the kernel was built without CONFIG_LIVEPATCH");
+	}
 }
 
 /* === Chains === */
@@ -258,11 +265,12 @@ static bool walk_chain(struct reader *reader, const struct table *table, u64 cha
 		link = reader->depth ? reader->path[reader->depth - 1] : head;
 		if (!known && !memory_read_u64(store->memory, link, &node))
 			return false;
-		if (is_end(store, node))
+		if (is_end(store, node) && (known || !reader->depth))
 			return true;
 		if (++reader->steps > MAX_STEPS)
 			return false;
-		known = read_entry(store, table, chain, link, node, &variable, &next);
+		known = !is_end(store, node) &&
+			read_entry(store, table, chain, link, node, &variable, &next);
 		if (known) {
 			push(reader, node, &variable);
 			node = next;
@@ -298,30 +306,65 @@ static void read_chain(struct reader *reader, const struct table *table, u64 cha
 
 /* === Tables === */
 
-static void read_chains(struct reader *reader, const struct table *table)
+/* Whether a table is still linked. Another one at its address has another salt. */
+static bool in_place(const struct store *store, const struct table *table)
+{
+	u64 address, salt;
+
+	if (table->first)
+		return true;
+
+	return memory_read_u64(store->memory, table->link, &address) &&
+	       address == table->address &&
+	       memory_read_u64(store->memory, table->address + store->table_salt, &salt) &&
+	       salt == table->salt;
+}
+
+static void read_block(struct reader *reader, const struct table *table, u64 chain, u64 n)
 {
 	const struct store *store = reader->store;
-	u64 heads[HEADS], chains = 1ULL << table->bits, chain, i, n;
+	u64 heads[HEADS], head, i;
 
-	for (chain = 0; chain < chains; chain += n) {
-		n = chains - chain < HEADS ? chains - chain : HEADS;
-		if (!memory_read(store->memory, table->heads + chain * sizeof(*heads), heads,
-				 n * sizeof(*heads))) {
-			reader->snapshot->torn += n;
+	if (!memory_read(store->memory, table->heads + chain * sizeof(*heads), heads,
+			 n * sizeof(*heads))) {
+		reader->snapshot->torn += n;
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		head = get_u64(store->memory, &heads[i]);
+		if (is_end(store, head))
 			continue;
-		}
-		for (i = 0; i < n; i++) {
-			if (!is_end(store, get_u64(store->memory, &heads[i])))
-				read_chain(reader, table, chain + i);
-		}
+		/* In our store no head is 0. */
+		if (head)
+			read_chain(reader, table, chain + i);
+		else
+			reader->snapshot->torn++;
 	}
 }
 
-static bool read_table(struct reader *reader, u64 address)
+/* False if the table was freed, and other memory has been read. */
+static bool read_chains(struct reader *reader, const struct table *table)
+{
+	u64 chains = 1ULL << table->bits, chain, n;
+	unsigned int torn;
+
+	for (chain = 0; chain < chains; chain += n) {
+		n = chains - chain < HEADS ? chains - chain : HEADS;
+		torn = reader->snapshot->torn;
+		read_block(reader, table, chain, n);
+		if (reader->snapshot->torn != torn && !in_place(reader->store, table))
+			return false;
+	}
+
+	return true;
+}
+
+static bool read_table(struct reader *reader, u64 link, u64 address)
 {
 	const struct store *store = reader->store;
 	struct table table = {
 		.address = address,
+		.link = link,
 		.heads = address + store->table_chains,
 		.first = address == store->first,
 	};
@@ -334,9 +377,8 @@ static bool read_table(struct reader *reader, u64 address)
 	if (!table.bits || table.bits > MAX_BITS)
 		return false;
 	reader->snapshot->chains = 1ULL << table.bits;
-	read_chains(reader, &table);
 
-	return true;
+	return read_chains(reader, &table);
 }
 
 /* The table behind the first one, 0 if there is none. */
@@ -358,22 +400,22 @@ static bool read_large(const struct store *store, u64 *large)
 static bool read_tables(struct reader *reader)
 {
 	const struct store *store = reader->store;
-	u64 before, large, now, table, next;
+	u64 before, large, now, table, link = store->first + store->table_next;
 	unsigned int i;
 
-	if (!read_large(store, &before) || !read_table(reader, store->first) ||
+	if (!read_large(store, &before) || !read_table(reader, 0, store->first) ||
 	    !read_large(store, &large) || (before && before != large))
 		return false;
 	table = large;
 	for (i = 0; table; i++) {
-		if (i == MAX_TABLES || !read_table(reader, table))
+		if (i == MAX_TABLES || !read_table(reader, link, table))
 			return false;
 		/* Shrinking into the first table, which leads back. */
 		if (table == store->first)
 			break;
-		if (!memory_read_u64(store->memory, table + store->table_next, &next))
+		link = table + store->table_next;
+		if (!memory_read_u64(store->memory, link, &table))
 			return false;
-		table = next;
 	}
 
 	return !large || (read_large(store, &now) && now == large);
@@ -391,19 +433,39 @@ static int by_pair(const void *a, const void *b)
 	return 0;
 }
 
-/* Sort, and remove what was met twice: before and after it was moved, or added again. */
-static void remove_twins(struct snapshot *snapshot)
+static int by_address(const void *a, const void *b)
+{
+	const struct variable *left = a, *right = b;
+
+	if (left->address != right->address)
+		return left->address < right->address ? -1 : 1;
+
+	return 0;
+}
+
+/* Sort, and keep one of those that are equal. */
+static void sort_unique(struct snapshot *snapshot, int (*compare)(const void *, const void *))
 {
 	struct variable *variables = snapshot->variables;
 	size_t i, n = 0;
 
 	if (snapshot->nr)
-		qsort(variables, snapshot->nr, sizeof(*variables), by_pair);
+		qsort(variables, snapshot->nr, sizeof(*variables), compare);
 	for (i = 0; i < snapshot->nr; i++) {
-		if (!n || by_pair(&variables[n - 1], &variables[i]))
+		if (!n || compare(&variables[n - 1], &variables[i]))
 			variables[n++] = variables[i];
 	}
 	snapshot->nr = n;
+}
+
+/*
+ * Remove what was met twice: before and after it was moved to another table or parent, or
+ * added again.
+ */
+static void remove_twins(struct snapshot *snapshot)
+{
+	sort_unique(snapshot, by_address);
+	sort_unique(snapshot, by_pair);
 }
 
 static void start(struct reader *reader)
@@ -413,7 +475,25 @@ static void start(struct reader *reader)
 	snapshot->nr = 0;
 	snapshot->torn = 0;
 	snapshot->chains = 0;
-	reader->steps = 0;
+	snapshot->two_stores = false;
+}
+
+/* Note whether the kernel's own store, if there is one as well, has variables. */
+static void check_stock(struct reader *reader)
+{
+	const struct store *store = reader->store;
+	u64 heads[1 << STOCK_BITS];
+	unsigned int i;
+
+	if (!store->stock_heads)
+		return;
+	if (!memory_read(store->memory, store->stock_heads, heads, sizeof(heads)))
+		reader->snapshot->two_stores = true;
+	for (i = 0; i < 1 << STOCK_BITS && !reader->snapshot->two_stores; i++) {
+		/* Of any kind: a chain that is being moved may have links of both stores. */
+		if (heads[i])
+			reader->snapshot->two_stores = true;
+	}
 }
 
 /* Whether all was read: the store agrees, or its variables come and go. */
@@ -424,6 +504,7 @@ static bool read_once(struct reader *reader)
 	struct snapshot *snapshot = reader->snapshot;
 
 	start(reader);
+	check_stock(reader);
 	if (!memory_read_u64(store->memory, store->resizes, &resizes) ||
 	    !memory_read_u64(store->memory, store->entries, &before))
 		return false;
@@ -433,8 +514,10 @@ static bool read_once(struct reader *reader)
 	if (!memory_read_u64(store->memory, store->entries, &after) ||
 	    !memory_read_u64(store->memory, store->resizes, &now))
 		return false;
+	check_stock(reader);
 
-	return now == resizes && (before != after || before == snapshot->nr || snapshot->torn);
+	return !snapshot->two_stores && now == resizes &&
+	       (before != after || before == snapshot->nr || snapshot->torn);
 }
 
 static void read_ours(struct reader *reader)

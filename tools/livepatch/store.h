@@ -17,6 +17,7 @@ struct store {
 	const struct memory *memory;
 	bool stock;		/* the kernel's own */
 	u64 first;		/* first table; of the stock store its chains */
+	u64 stock_heads;	/* chains of the stock store beside ours, 0 if there is none */
 	u64 alias;		/* parent of an entry that is an alias */
 	u64 entries;		/* counter */
 	u64 resizes;		/* counter */
@@ -54,7 +55,8 @@ struct snapshot {
 	size_t nr_types;
 	u64 chains;	/* in the table that variables are added to */
 	unsigned int torn;	/* chains that could not be read to their end */
-	bool moving;		/* tables were replaced all the time */
+	bool moving;		/* tables were replaced all the time, or: */
+	bool two_stores;	/* the kernel's own store had variables as well */
 	bool types_torn;	/* the list of livepatches could not be read to its end */
 };
 

@@ -42,18 +42,23 @@ class Image:
             self.heads = self.allocate(DATA, 4096 * WORD)
             self.symbol('klp_shadow_hash', self.heads)
         else:
-            self.first = self.allocate(DATA, TABLE['chains'] + 4096 * WORD)
-            self.alias = self.first
-            self.table(self.first, 12)
-            self.entries = self.allocate(DATA, WORD)
-            self.resizes = self.allocate(DATA, WORD)
-            self.patches = self.allocate(DATA, 16)
-            self.layout = self.allocate(DATA, 96)
-            self.symbol('klp_shadow_layout', self.layout)
-            self.describe()
-            self.patch_list = []
-            self.link_patches()
+            self.add_ours('klp_shadow_layout')
         self.symbol('behind', self.allocate(DATA, 16))
+
+    def add_ours(self, symbol='klp_shadow_layout\t[klp_shadow]'):
+        """Our store, by default that of the takeover module, beside the kernel's own."""
+        self.stock = False
+        self.first = self.allocate(DATA, TABLE['chains'] + 4096 * WORD)
+        self.alias = self.first
+        self.table(self.first, 12)
+        self.entries = self.allocate(DATA, WORD)
+        self.resizes = self.allocate(DATA, WORD)
+        self.patches = self.allocate(DATA, 16)
+        self.layout = self.allocate(DATA, 96)
+        self.symbol(symbol, self.layout)
+        self.describe()
+        self.patch_list = []
+        self.link_patches()
 
     # Memory
 
@@ -107,6 +112,16 @@ class Image:
         self.put(address + TABLE['salt'], self.random.getrandbits(64))
         for chain in range(1 << bits):
             self.put(address + TABLE['chains'] + chain * WORD, self.end(address))
+
+    def remove(self, node):
+        """Of our store or the kernel's, without a change of the node itself."""
+        following, back = self.get(node), self.get(node + 8)
+        self.put(back, following)
+        if following and not following & 1:
+            self.put(following + 8, back)
+        index = self.nodes.index(node)
+        del self.nodes[index], self.variables[index]
+        self.count()
 
     def new_table(self, bits):
         address = self.allocate(RAM, TABLE['chains'] + (WORD << bits))
@@ -241,6 +256,20 @@ class Image:
             self.put(following + 8, here)
 
     # Files
+
+    def offset(self, address):
+        """Where it is in the file."""
+        offset = 64 + 56 * len(self.memory)
+        for start, memory in self.memory.items():
+            if start <= address < start + len(memory):
+                return offset + address - start
+            offset += len(memory)
+        raise KeyError(hex(address))
+
+    def split(self):
+        """Make each page a segment of the file; afterwards the image can only be saved."""
+        self.memory = {start + i: memory[i:i + 4096] for start, memory in self.memory.items()
+                       for i in range(0, len(memory), 4096)}
 
     def save(self, path):
         offset = 64 + 56 * len(self.memory)

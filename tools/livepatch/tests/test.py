@@ -20,6 +20,7 @@ import time
 from image import Image, DATA, PATCH, RAM, SHADOW, TABLE, btf
 
 LIMIT = 20
+QUICK = 6
 NONE, ERROR, INCOMPLETE = 1, 2, 3
 
 
@@ -40,15 +41,21 @@ class Tests:
         self.kcore = os.path.join(directory, 'kcore')
         self.kallsyms = os.path.join(directory, 'kallsyms')
         self.btf = os.path.join(directory, 'btf')
+        self.changed = os.path.join(directory, 'changed')
+        self.preload = os.path.join(directory, 'change.so')
 
     # Running
 
-    def run(self, *arguments):
+    def command(self, *arguments):
+        return [self.program, '--kcore', self.kcore, '--kallsyms', self.kallsyms,
+                '--btf', self.btf, *arguments]
+
+    def run(self, *arguments, before=(), env=None):
         """Returns the status, standard output and standard error."""
-        command = [self.program, '--kcore', self.kcore, '--kallsyms', self.kallsyms,
-                   '--btf', self.btf, *arguments]
+        command = [*before, *self.command(*arguments)]
         try:
-            done = subprocess.run(command, capture_output=True, timeout=LIMIT, check=False)
+            done = subprocess.run(command, capture_output=True, timeout=LIMIT, check=False,
+                                  env=env)
         except subprocess.TimeoutExpired:
             raise Failure(f'{" ".join(command)}: runs for more than {LIMIT} s') from None
         errors = done.stderr.decode(errors='replace')
@@ -72,6 +79,40 @@ class Tests:
         self.save(image, btf_data)
         status, output, _ = self.run('--json')
         return status, json.loads(output) if status != ERROR else None
+
+    def read_changing(self, change, at, size):
+        """Like read(), and the memory becomes that of @change before @size bytes @at are read."""
+        if not os.path.exists(self.preload):
+            source = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'change.c')
+            subprocess.run([os.environ.get('CC', 'cc'), '-shared', '-fPIC', '-O1', '-Wall',
+                            '-o', self.preload, source, '-ldl'], check=True)
+        change.save(self.changed)
+        # The sanitizer wants to be the first library.
+        env = dict(os.environ, LD_PRELOAD=self.preload, ASAN_OPTIONS='verify_asan_link_order=0',
+                   CHANGE=f'{change.offset(at)} {size} {self.changed}')
+        status, output, _ = self.run('--json', env=env)
+        return status, json.loads(output)
+
+    def watch(self, *steps):
+        """
+        Run watch while each of the steps replaces the image and symbols, if it is not None, 1.5 s
+        after the one before. Returns what was printed as JSON, and to standard error.
+        """
+        with subprocess.Popen(self.command('watch', '--json'), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            for step in steps:
+                time.sleep(1.5)
+                if step:
+                    step.save(self.changed)
+                    # A moment with another size would be one without memory.
+                    with open(self.changed, 'rb') as file, open(self.kcore, 'r+b') as kcore:
+                        kcore.write(file.read())
+                    step.save_symbols(self.changed)
+                    os.rename(self.changed, self.kallsyms)
+            expect(process.poll() is None, 'watch has ended')
+            process.terminate()
+            output, errors = process.communicate()
+        return [json.loads(line) for line in output.splitlines()], errors.decode()
 
     def check(self, image, btf_data=b''):
         """All variables of the image are shown."""
@@ -164,6 +205,26 @@ class Tests:
             image.link(node, image.head(image.first, RAM + i, 9))
         self.check(image)
 
+    def test_moved(self):
+        """Moved to another parent between the visits of the two chains."""
+        image = Image(False, False)
+        image.fill(20)
+        node = image.nodes[10]
+        alias = image.entry(image.alias, image.variables[10][0])
+        image.put(alias + SHADOW['target'], node)
+        image.put(alias + SHADOW['parent'], RAM + 0x7770)
+        image.link(alias, image.head(image.first, RAM + 0x7770, image.variables[10][0]))
+        status, shown = self.read(image)
+        expect(status == 0 and shown['variables'] == 20, f'status {status}: {shown}')
+
+    def test_pages(self):
+        """A dump in which each page is a segment."""
+        for stock in True, False:
+            image = Image(stock, False)
+            image.fill(300)
+            image.split()
+            self.check(image)
+
     def test_types(self):
         image = Image(False, True)
         image.add_patch('livepatch_a', [('seen', 7, 24), ('empty', 8, 8)])
@@ -222,6 +283,100 @@ class Tests:
         self.save(image)
         _, output, _ = self.run('list', '--data', '--json')
         expect(json.loads(output)['list'][0]['bytes'] == '0001020304', output)
+
+    # Changes
+
+    def test_removed_before(self):
+        """Those before a variable are removed while it is read, and the first one is reused."""
+        for stock in True, False:
+            image = Image(stock, False)
+            image.fill(20)
+            # A chain, and its neighbour, that are empty.
+            parent = next(RAM + i for i in range(0, 1 << 16, 8)
+                          if image.get(image.head(None if stock else image.first, RAM + i, 7))
+                          in (0, 1))
+            head = image.head(None if stock else image.first, parent, 7)
+            pairs = [(parent, 7)]
+            i = 0
+            while len(pairs) < 4:
+                i += 8
+                if image.head(None if stock else image.first, parent + i, 7) == head:
+                    pairs.append((parent + i, 7))
+            nodes = [image.add(*pair) for pair in pairs]
+            self.save(image)
+            image.remove(nodes[3])
+            image.remove(nodes[2])
+            image.put(nodes[3], 0 if stock else 1)
+            image.put(nodes[3] + 8, 0 if stock else RAM)
+            status, shown = self.read_changing(image, nodes[1], SHADOW['data'])
+            found = [row['variables'] for row in shown['ids'] if row['id'] == '0x7']
+            expect(status == 0 and found == [2], f'stock {stock}: status {status}, {found}')
+
+    def test_takeover(self):
+        """Variables in both stores, or in the kernel's own although the module is loaded."""
+        for ours in 50, 0:
+            image = Image(True, False)
+            image.fill(50)
+            image.add_ours()
+            image.variables.clear()
+            image.fill(ours)
+            self.save(image)
+            status, output, errors = self.run('--json')
+            expect(status == INCOMPLETE and 'klp_shadow' in errors and
+                   json.loads(output)['variables'] == ours, f'status {status}: {output}')
+            image.write(image.heads, bytes(4096 * 8))
+            self.check(image)
+
+    def test_takeover_begins(self):
+        """The kernel's own store has variables only after ours was read."""
+        image = Image(True, False)
+        image.add_ours()
+        image.fill(50)
+        self.save(image)
+        image.put(image.heads, RAM)
+        image.put(image.entries, 49)
+        status, shown = self.read_changing(image, image.first + TABLE['chains'], 4096)
+        expect(status == INCOMPLETE and not shown['complete'], f'status {status}')
+
+    def test_takeover_ends(self):
+        """The last variables come to chains of our store that have been read."""
+        before, after = Image(True, False), Image(True, False)
+        before.fill(50)
+        before.add_ours()
+        after.add_ours()
+        after.fill(50)
+        self.save(before)
+        last = after.first + TABLE['chains'] + (4096 - 512) * 8
+        status, shown = self.read_changing(after, last, 4096)
+        expect(status == 0 and shown['variables'] == 50, f'status {status}: {shown}')
+
+    def test_watch_module(self):
+        """The takeover module is loaded, which changes no number, and unloaded."""
+        stock, ours, more = (Image(True, False) for _ in range(3))
+        for image in stock, ours, more:
+            if image != stock:
+                image.add_ours()
+            for i in range(100):
+                image.add(RAM + i * 8, 7)
+        more.add(RAM, 8)
+        self.save(stock)
+        # A store that is gone is tried for 4 s, with its types.
+        rows, errors = self.watch(ours, more, stock, None, None, None, None)
+        expect(not errors, errors)
+        expect([(row['id'], row['change']) for row in rows] == [('0x8', 1), ('0x8', -1)], rows)
+
+    def test_watch_incomplete(self):
+        """Variables that exist are not new after a read that was incomplete."""
+        torn, sound, more = (Image(True, False) for _ in range(3))
+        for image in torn, sound, more:
+            for i in range(100):
+                image.add(RAM + i * 8, 7)
+        torn.put(torn.nodes[50] + 8, RAM)
+        more.add(RAM + 0x8000, 7)
+        self.save(torn)
+        rows, errors = self.watch(sound, more, None)
+        expect('lower bounds' in errors, errors)
+        expect([(row['id'], row['change']) for row in rows] == [('0x7', 1)], rows)
 
     # Known damage
 
@@ -301,6 +456,42 @@ class Tests:
         image.follow(image.first, 0xffffc90000000000)
         self.incomplete(image, 0)
 
+    def large_table(self, image, value):
+        """2^18 heads of that value."""
+        large = 0xffffc90000000000
+        image.memory[large] = bytearray(struct.pack(image.order + 'Q', value) * (8 + (1 << 18)))
+        image.put(large + TABLE['bits'], 18, 'I')
+        image.follow(image.first, large)
+        return large
+
+    def quickly_incomplete(self, run):
+        start = time.monotonic()
+        status = run()[0]
+        taken = time.monotonic() - start
+        expect(status == INCOMPLETE, f'status {status}')
+        expect(taken < QUICK, f'takes {taken:.1f} s')
+
+    def test_zeroed_table(self):
+        """A table whose memory reads as zeros, because it has been freed."""
+        image = Image(False, False)
+        image.fill(20)
+        self.large_table(image, 0)
+        self.save(image)
+        self.quickly_incomplete(lambda: self.run('--json'))
+
+    def test_reused_table(self):
+        """A table that is freed while it is read, and its memory reused for other data."""
+        image = Image(False, False)
+        image.fill(20)
+        large = self.large_table(image, 1)
+        self.save(image)
+        self.large_table(image, RAM)
+        image.follow(image.first, 0)
+        # A resize goes on, so the read is never complete.
+        image.put(image.entries, 21)
+        self.quickly_incomplete(lambda: self.read_changing(
+            image, large + TABLE['chains'] + 4096, 4096))
+
     def test_heads_not_mapped(self):
         image = Image(True, False)
         image.fill(20)
@@ -347,6 +538,10 @@ class Tests:
         self.check(image)
         image.write(image.layout, b'x')
         self.refused(image, 'damaged')
+        # The link back is behind it, at an offset that does not fit into 16 bits.
+        image.describe()
+        image.put(image.layout + 64, 65528, 'H')
+        self.refused(image, 'damaged')
 
     def test_unknown_stock(self):
         image = Image(True, False)
@@ -384,6 +579,16 @@ class Tests:
         os.unlink(self.kcore)
         self.refused_files('CONFIG_PROC_KCORE')
 
+    def test_no_permission(self):
+        self.save(Image(True, False))
+        os.chmod(self.kcore, 0)
+        before = () if os.geteuid() else ('setpriv', '--bounding-set',
+                                          '-dac_override,-dac_read_search')
+        status, _, errors = self.run(before=before)
+        os.chmod(self.kcore, 0o600)
+        says = 'Permission denied; CAP_SYS_RAWIO' if before else 'only root'
+        expect(status == ERROR and says in errors, f'status {status}: {errors}')
+
     def test_usage(self):
         self.save(Image(True, False))
         for arguments in (('lits',), ('--idd', '5'), ('--id', '5'), ('list', '--id', 'x'),
@@ -392,11 +597,25 @@ class Tests:
             status, output, errors = self.run(*arguments)
             expect(status == ERROR and 'see klp-shadow --help' in errors and not output,
                    f'{arguments}: status {status}: {errors}')
+        for arguments, says in ((('-json',), "'-j'"), (('list', '-json'), "'-j'"),
+                                (('--idd',), "'--idd'"), (('--json=x',), "'--json=x'")):
+            _, _, errors = self.run(*arguments)
+            expect(says in errors, f'{arguments}: {errors}')
+
+    def test_decimal(self):
+        """Not octal."""
+        image = Image(True, False)
+        image.add(RAM, 123)
+        self.save(image)
+        for ident in '123', '0123', '0x7b', '0X7B':
+            status, output, _ = self.run('list', '--id', ident)
+            expect(status == 0, f'{ident}: status {status}: {output}')
+        expect(self.run('list', '--id', '0b1')[0] == ERROR, 'binary')
 
     # Random damage
 
-    def fuzz(self, end, seed):
-        """Read damaged images until the end. Returns how many had which status."""
+    def fuzz(self, seconds, seed):
+        """Read damaged images. Returns how many had which status."""
         pick = random.Random(seed)
         runs = collections.Counter()
         originals = list(self.images())
@@ -405,6 +624,8 @@ class Tests:
         for i in range(20):
             with_types.add_patch(f'livepatch_{i}', [('seen', i, 8), ('more', i + 1, 8)])
         originals.append(('types', with_types))
+        # On a busy machine it takes seconds to make the images.
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             name, image = pick.choice(originals)
             saved = {start: bytes(memory) for start, memory in image.memory.items()}
@@ -433,14 +654,13 @@ WORKERS = 8
 
 def fuzz(program, directory, seconds, seed):
     """Several workers, each with images of its own."""
-    end = time.monotonic() + seconds
     runs = collections.Counter()
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         done = []
         for i in range(WORKERS):
             path = os.path.join(directory, str(i))
             os.mkdir(path)
-            done.append(pool.submit(Tests(program, path).fuzz, end, seed + i))
+            done.append(pool.submit(Tests(program, path).fuzz, seconds, seed + i))
         for future in done:
             runs += future.result()
     print(f'# {sum(runs.values())} images: {runs[0]} read, {runs[INCOMPLETE]} reported, '
