@@ -288,6 +288,32 @@ test_asleep()
 	run free_all
 }
 
+# The stack trace of a task is never reliable: loading waits, and can be interrupted.
+test_unreliable()
+{
+	local pid
+
+	insmod test_takeover_asleep.ko || fail "cannot let tasks sleep"
+	run add 0 1000
+	echo unreliable start >$asleep/run || fail "no thread"
+	insmod klp_shadow.ko 2>/dev/null &
+	pid=$!
+	waits $pid "klp_shadow does not wait for the task"
+	said 'such as unreliable:[0-9]+, whose stack trace is not reliable' ||
+		fail "the log does not say what it waits for"
+	kill -TERM $pid
+	await "the end of loading" not kill -0 $pid 2>/dev/null
+	not wait $pid || fail "klp_shadow has loaded"
+	[[ ! -e /sys/module/klp_shadow ]] || fail "klp_shadow is still there"
+	run check 1000
+	echo unreliable stop >$asleep/run
+	load
+	run check 1000
+	unload
+	rmmod test_takeover_asleep
+	run free_all
+}
+
 # A variable is added by a call that ftrace does not redirect. klp_shadow finds it later.
 test_stray()
 {
@@ -298,6 +324,14 @@ test_stray()
 	await "finding the variable" said '1 shadow variables had been added by calls that ftrace'
 	run check 1000
 	unload
+	run check 1000
+	# The same one again, and then also by a call that is redirected.
+	run free 7 8
+	load
+	run twin
+	unload
+	said '1 shadow variables had been added twice' || fail "both variables were given back"
+	run free 7 8
 	run check 1000
 	run free_all
 }
@@ -450,6 +484,22 @@ test_million()
 	run check 1100000
 	unload
 	dmesg | grep -oE 'lookups, .*|(took over|gave) .*' | sed 's/^/# /'
+}
+
+# ftrace turns itself off: the module stays and works, and rmmod does not return.
+test_dead()
+{
+	run add 0 1000
+	load
+	run kill_ftrace
+	rmmod klp_shadow &
+	waits $! "klp_shadow is unloaded"
+	said 'ftrace has turned itself off, and calls stay redirected' ||
+		fail "the log does not say why it stays"
+	run free 0 100
+	run add 0 100
+	run check 1000
+	run free_all
 }
 
 # What adopting a million costs, printed and not checked: the time, and lookups during it; with

@@ -12,15 +12,16 @@
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-# The tests of each boot of the VM. A livepatch stays after "forced", which is last.
+# The tests of each boot of the VM. A livepatch stays after "forced", and klp_shadow after
+# "dead", which are last.
 BOOTS=(
 	"basic refusals replace stray"
-	"asleep tracers hotplug forced"
+	"asleep unreliable tracers hotplug forced"
 	"nomem"
 	"selftests lifetimes"
 	"stock"
 	"stress"
-	"million"
+	"million dead"
 )
 
 # The same with -d: without tracers and a million variables, which take long there.

@@ -11,6 +11,8 @@
  *                    threads of "stress" have found no fault yet
  *   free_all         free all variables by id; each is destroyed once
  *   stray            add the variable 7 by a call that ftrace does not redirect
+ *   twin             add it in this way, and then by an ordinary call
+ *   kill_ftrace      what ftrace does when it finds an error
  *   time             time lookups
  *   stress start     start threads that add, look up and free, and lookups in NMIs
  *   stress stop      stop them, and report
@@ -23,6 +25,7 @@
 #include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/livepatch.h>
@@ -167,7 +170,7 @@ static int free_all(void)
 }
 
 /* A call that ftrace does not redirect: it enters the function behind its call of ftrace. */
-static int add_stray(void)
+static int add_stray(klp_shadow_ctor_t constructor)
 {
 	static const u8 endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
 	u8 *entry = (u8 *)klp_shadow_alloc;
@@ -176,11 +179,25 @@ static int add_stray(void)
 	entry += memcmp(entry, endbr, sizeof(endbr)) ? 0 : sizeof(endbr);
 	entry += 5;
 	if (!((typeof(klp_shadow_alloc) *)entry)(parent(i), id(i), sizeof(struct data),
-						 GFP_KERNEL, ctor, &i))
+						 GFP_KERNEL, constructor, &i))
 		return -ENOMEM;
 	if (klp_shadow_get(parent(i), id(i)))
 		return -EEXIST;
 	__set_bit(i, present);
+
+	return 0;
+}
+
+static int kill_ftrace(void)
+{
+	struct kprobe probe = { .symbol_name = "ftrace_kill" };
+	int err = register_kprobe(&probe);
+	void (*kill)(void) = (void *)probe.addr;
+
+	if (err)
+		return err;
+	unregister_kprobe(&probe);
+	kill();
 
 	return 0;
 }
@@ -462,7 +479,11 @@ static int run_command(const char *command)
 	if (!strcmp(command, "free_all"))
 		return free_all();
 	if (!strcmp(command, "stray"))
-		return add_stray();
+		return add_stray(ctor);
+	if (!strcmp(command, "twin"))
+		return add_stray(NULL) ?: add(7, 8);
+	if (!strcmp(command, "kill_ftrace"))
+		return kill_ftrace();
 	if (!strcmp(command, "time"))
 		return time_lookups();
 	if (!strcmp(command, "stress start"))

@@ -3,7 +3,8 @@
  * Make tasks sleep in the allocation of a shadow variable, for the tests of klp_shadow.
  *
  * Parameter "run": "arm" lets the next such allocation sleep, of any task; "wake" ends that
- * of all tasks. Parameter "asleep": how many tasks sleep.
+ * of all tasks. "unreliable start" starts a thread that sleeps where its stack trace is not
+ * reliable; "unreliable stop" stops it. Parameter "asleep": how many tasks sleep.
  */
 #define pr_fmt(fmt) "test_takeover_asleep: " fmt
 
@@ -13,7 +14,9 @@
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
 #include <linux/kernel.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/objtool.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -64,13 +67,34 @@ static struct ftrace_ops ops = {
 	.flags = FTRACE_OPS_FL_IPMODIFY,
 };
 
+/*
+ * objtool generates no data for the unwinder. In a section of its own, because objtool does not
+ * mark the absence of data at the beginning of .text.
+ */
+static __section(".text.unreliable") int unreliable(void *arg)
+{
+	while (!kthread_should_stop())
+		schedule_timeout_idle(HZ / 10);
+
+	return 0;
+}
+
+STACK_FRAME_NON_STANDARD(unreliable);
+
 static int run_set(const char *value, const struct kernel_param *kp)
 {
+	static struct task_struct *thread;
+
 	if (sysfs_streq(value, "arm")) {
 		reinit_completion(&wake);
 		WRITE_ONCE(armed, true);
 	} else if (sysfs_streq(value, "wake")) {
 		complete_all(&wake);
+	} else if (sysfs_streq(value, "unreliable start")) {
+		thread = kthread_run(unreliable, NULL, "unreliable");
+		return PTR_ERR_OR_ZERO(thread);
+	} else if (sysfs_streq(value, "unreliable stop")) {
+		kthread_stop(thread);
 	} else {
 		return -EINVAL;
 	}

@@ -136,6 +136,7 @@ int klp_kernel_init(void)
 	((variable) = (typeof(variable))klp_kernel_symbol(name))
 	if (!klp_kernel_find(hash, "klp_shadow_hash") ||
 	    !klp_kernel_find(lock, "klp_shadow_lock") ||
+	    !klp_kernel_find(klp_kernel.ftrace_disabled, "ftrace_disabled") ||
 	    !klp_kernel_find(klp_kernel.patches, "klp_patches") ||
 	    !klp_kernel_find(klp_kernel.transition_patch, "klp_transition_patch") ||
 	    !klp_kernel_find(klp_kernel.target_state, "klp_target_state") ||

@@ -14,6 +14,7 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/string.h>
 
 #include "../shadow_core.h"
@@ -25,6 +26,12 @@ static void klp_lifetimes_init_transition(struct klp_patch *patch, int state);
 static void klp_lifetimes_reverse_transition(void);
 static void klp_lifetimes_complete_transition(void);
 static int klp_lifetimes_module_coming(struct module *mod);
+
+/*
+ * Livepatches are enabled in the order in which they are registered: conversions lead from
+ * earlier ones to later ones. klp_mutex and klp_shadow_patches_lock are taken inside it.
+ */
+static DEFINE_MUTEX(klp_lifetimes_lock);
 
 /* The functions of the livepatch core that these are called in place of. */
 DEFINE_STATIC_CALL_NULL(klp_core_enable, klp_lifetimes_enable);
@@ -78,18 +85,20 @@ static int klp_lifetimes_register(struct klp_patch *patch)
 static int klp_lifetimes_enable(struct klp_patch *patch)
 {
 	bool livepatch = patch && patch->mod && patch->objs && is_livepatch_module(patch->mod);
-	int err;
+	int err = 0;
 
-	if (livepatch) {
+	mutex_lock(&klp_lifetimes_lock);
+	if (livepatch)
 		err = klp_lifetimes_register(patch);
-		if (err)
-			return err;
-	}
+	if (err)
+		goto out;
 	err = static_call(klp_core_enable)(patch);
 	if (livepatch && err) {
 		klp_shadow_unregister_patch(patch, false);
 		klp_shadow_flush();
 	}
+out:
+	mutex_unlock(&klp_lifetimes_lock);
 
 	return err;
 }

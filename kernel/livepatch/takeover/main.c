@@ -98,6 +98,13 @@ static int __init klp_takeover_init(void)
 	err = klp_stock_check();
 	if (err)
 		return err;
+	/*
+	 * Undoing would wait for a task whose stack trace is never reliable. Until there is
+	 * none, there is nothing to undo.
+	 */
+	err = klp_tasks_wait(NULL, 0, "the kernel's own functions", true);
+	if (err)
+		return err;
 	err = klp_store_init();
 	if (err)
 		return err;
@@ -123,6 +130,8 @@ static int __init klp_takeover_init(void)
 
 static void __exit klp_takeover_exit(void)
 {
+	/* While everything works: the variables stay in our table. */
+	klp_redirect_stay_if_dead();
 	klp_store_hide();
 	klp_migrate_unwatch();
 	klp_takeover_redirect_to(&klp_takeover_moving);

@@ -14,6 +14,7 @@
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
@@ -135,6 +136,43 @@ void klp_migrate_adopt(void)
 
 /* === Giving back === */
 
+/* Take a variable whose pair is in our table as well out of a stock chain, or NULL. */
+static struct klp_shadow *klp_migrate_unlink_twin(unsigned int chain)
+{
+	struct klp_shadow *shadow, *twin = NULL;
+	struct hlist_nulls_node *node;
+
+	spin_lock_irq(&klp_shadow_lock);
+	for (node = klp_kernel.hash[chain].first; node && !twin; node = node->next) {
+		shadow = container_of(node, struct klp_shadow, node);
+		if (klp_shadow_find(shadow->obj, shadow->id))
+			twin = shadow;
+	}
+	if (twin)
+		klp_stock_unlink(twin);
+	spin_unlock_irq(&klp_shadow_lock);
+
+	return twin;
+}
+
+/* Those that a call which ftrace did not redirect has added again. */
+static void klp_migrate_drop_strays(void)
+{
+	struct klp_shadow *twin;
+	unsigned long n = 0;
+	unsigned int chain;
+
+	for (chain = 0; chain < KLP_STOCK_CHAINS; chain++) {
+		while ((twin = klp_migrate_unlink_twin(chain))) {
+			kfree_rcu(twin, rcu);
+			n++;
+		}
+	}
+	if (n)
+		pr_warn("%lu shadow variables had been added twice by calls that ftrace did not redirect; one of each is freed\n",
+			n);
+}
+
 /* No task is in a function of our store but klp_calls_...(), and none gets there. */
 void klp_migrate_return(void)
 {
@@ -143,6 +181,7 @@ void klp_migrate_return(void)
 
 	klp_migrate_longest = 0;
 	klp_store_leave();
+	klp_migrate_drop_strays();
 
 	/* All lookups look into both tables before anything is added to that of the kernel. */
 	klp_calls_set_mode(KLP_RETURN);

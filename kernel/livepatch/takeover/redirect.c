@@ -11,6 +11,7 @@
  */
 #define pr_fmt(fmt) "klp_shadow: " fmt
 
+#include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -57,6 +58,26 @@ void klp_redirect_range(struct klp_range *range)
 	klp_kernel_function((unsigned long)klp_redirect_handler, range);
 }
 
+/* ftrace turns itself off for good when it finds an error. */
+static bool klp_redirect_is_dead(void)
+{
+	return READ_ONCE(*klp_kernel.ftrace_disabled);
+}
+
+static void klp_redirect_stay(void)
+{
+	pr_crit("ftrace has turned itself off, and calls stay redirected: this module has to stay until a reboot\n");
+	for (;;)
+		msleep(MSEC_PER_SEC);
+}
+
+/* Does not return if redirections cannot be undone. They still lead to the same functions. */
+void klp_redirect_stay_if_dead(void)
+{
+	if (klp_redirect_is_dead())
+		klp_redirect_stay();
+}
+
 static int klp_redirect_one(struct klp_redirection *redirection)
 {
 	unsigned long address = klp_kernel_symbol(redirection->name);
@@ -65,15 +86,19 @@ static int klp_redirect_one(struct klp_redirection *redirection)
 
 	if (!address || !enabled)
 		return -ENODEV;
+	if (klp_redirect_is_dead()) {
+		pr_err("ftrace has turned itself off\n");
+		return -ENODEV;
+	}
 	redirection->ops.func = redirection->hook ? klp_redirect_hook : klp_redirect_handler;
 	redirection->ops.flags = KLP_REDIRECT_FLAGS;
 	err = ftrace_set_filter_ip(&redirection->ops, address, 0, 0);
 	if (!err)
 		err = register_ftrace_function(&redirection->ops);
-	if (!err) {
-		redirection->registered = true;
+	/* Neither an error nor success says what the text is if ftrace found an error in it. */
+	redirection->registered = !err || klp_redirect_is_dead();
+	if (!err)
 		return 0;
-	}
 
 	if (!READ_ONCE(*enabled))
 		pr_err("ftrace is turned off: set the sysctl kernel.ftrace_enabled to 1\n");
@@ -105,7 +130,9 @@ void klp_unredirect(struct klp_redirection *redirections, unsigned int n)
 	while (n--) {
 		if (!redirections[n].registered)
 			continue;
-		WARN_ON(unregister_ftrace_function(&redirections[n].ops));
+		if (WARN_ON(unregister_ftrace_function(&redirections[n].ops)) ||
+		    klp_redirect_is_dead())
+			klp_redirect_stay();
 		ftrace_free_filter(&redirections[n].ops);
 		redirections[n].registered = false;
 	}

@@ -153,6 +153,9 @@ struct hlist_nulls_node *klp_store_take(struct hlist_nulls_node *last,
 /* The table that is given back; constant in mode KLP_RETURN. */
 static struct klp_shadow_table *klp_store_leaving;
 
+/* A value of klp_shadow_state.resize that only klp_store_leave() writes. */
+#define KLP_STORE_LEAVING	(KLP_SHADOW_RUNNING + 1)
+
 /*
  * Prepare for klp_store_give(): from now on the table is not resized. No task is in the
  * functions that klp_calls_...() have replaced, but these may run.
@@ -162,24 +165,22 @@ void klp_store_leave(void)
 	bool claimed;
 
 	/*
-	 * RUNNING keeps other resizes from beginning. A resize that ends here sets IDLE, and
-	 * the next one may begin at once. So the state is valid only without work that may
-	 * change it.
+	 * A state other than IDLE stays until a resize begins, which sets RUNNING, or ends,
+	 * which sets IDLE. So none has since then if this one is still there, and no caller
+	 * has seen PENDING, which only follows IDLE.
 	 */
 	do {
 		spin_lock_irq(&klp_shadow_lock);
-		WRITE_ONCE(klp_shadow_state.resize, KLP_SHADOW_RUNNING);
+		WRITE_ONCE(klp_shadow_state.resize, KLP_STORE_LEAVING);
 		spin_unlock_irq(&klp_shadow_lock);
-		/* For callers of klp_shadow_table_maybe_resize() that have seen PENDING. */
+		/* For callers of klp_shadow_table_maybe_resize() that saw PENDING before. */
 		synchronize_rcu();
 		irq_work_sync(&klp_shadow_resize_irq);
 		/* A resize that is running ends with all entries in one table, and IDLE. */
 		cancel_delayed_work_sync(&klp_shadow_resize_work);
 
 		spin_lock_irq(&klp_shadow_lock);
-		claimed = klp_shadow_state.resize == KLP_SHADOW_RUNNING &&
-			  !irq_work_is_busy(&klp_shadow_resize_irq) &&
-			  !work_busy(&klp_shadow_resize_work.work);
+		claimed = klp_shadow_state.resize == KLP_STORE_LEAVING;
 		klp_store_leaving = klp_shadow_newest_table();
 		spin_unlock_irq(&klp_shadow_lock);
 	} while (!claimed);

@@ -30,6 +30,7 @@ struct klp_range {
  * struct klp_kernel - addresses of the running kernel; constant once init has begun
  * @hash:	table of the stock store
  * @text:	text of the stock store
+ * @ftrace_disabled:	whether ftrace has turned itself off
  * @patches:	all livepatches, guarded by klp_mutex
  * @transition_patch:	livepatch of the current transition, guarded by klp_mutex
  * @target_state:	whether that is enabled or disabled, guarded by klp_mutex
@@ -37,6 +38,7 @@ struct klp_range {
 struct klp_kernel {
 	struct hlist_nulls_head *hash;
 	struct klp_range text;
+	int *ftrace_disabled;
 	struct list_head *patches;
 	struct klp_patch **transition_patch;
 	int *target_state;
@@ -178,6 +180,7 @@ struct klp_redirection {
 
 int klp_redirect(struct klp_redirection *redirections, unsigned int n);
 void klp_unredirect(struct klp_redirection *redirections, unsigned int n);
+void klp_redirect_stay_if_dead(void);
 void klp_redirect_range(struct klp_range *range);
 
 /* === lifetimes.c: which livepatches come and go === */
