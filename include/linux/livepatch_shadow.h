@@ -213,10 +213,19 @@ int __klp_shadow_type_move(void *from, void *to, struct klp_shadow_type *type, g
 /* Does not compile for shared state. */
 #define __klp_shadow_type_of(_name)	((void)sizeof(__KLP_SHADOW_DATA(_name)), &(_name))
 
+/*
+ * Whether variables of a type are found. Pairs with the release in klp_shadow_update(): none
+ * is found that was removed before the type opened. [open+get]
+ */
+static __always_inline bool __klp_shadow_type_is_open(struct klp_shadow_type *type)
+{
+	return smp_load_acquire(&type->open);	/* see above */
+}
+
 /* The data of a variable, or NULL. */
 static __always_inline void *__klp_shadow_type_get(void *obj, struct klp_shadow_type *type)
 {
-	return READ_ONCE(type->open) ? klp_shadow_get(obj, type->id) : NULL;
+	return __klp_shadow_type_is_open(type) ? klp_shadow_get(obj, type->id) : NULL;
 }
 
 /*
@@ -330,7 +339,7 @@ static __always_inline void *__klp_shadow_type_get(void *obj, struct klp_shadow_
  * Context: As klp_shadow_get().
  * Return: Pointer to the data. Never NULL in patched functions and callbacks of a
  * livepatch whose type has no predecessors. Otherwise NULL until the conversion, and
- * for good if both that and the constructor fail. NULL before klp_enable_patch().
+ * longer if both that and the constructor fail. NULL before klp_enable_patch().
  */
 #define klp_shadow_shared(_name)				\
 	((__KLP_SHADOW_STATE(_name) *)				\

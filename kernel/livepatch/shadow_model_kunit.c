@@ -163,6 +163,7 @@ static const unsigned int nr_types[PATCHES] = { 1, 3, 2, 2, 3, 2, 1 };
 
 struct model_patch {
 	bool listed, registered, replace, leaving, forced, before, after, completed;
+	bool owned[IDS];
 	unsigned int order;	/* patches are registered in this order */
 	unsigned int hidden[SERIALS], hidden_id[SERIALS], nr_hidden;
 };
@@ -302,28 +303,62 @@ static int patch_in_order(unsigned int order)
 	return -1;
 }
 
+/* After each change of what is open: typed calls may add variables then. */
+static void note_open(void)
+{
+	unsigned int p, id;
+
+	for (p = 0; p < PATCHES; p++) {
+		for (id = 0; id < IDS; id++)
+			m.patch[p].owned[id] |= has(p, id) && !is_shared(id) && is_open(p, id);
+	}
+}
+
+/* A hidden variable of @p, which is unregistered: for the next patch with the id. */
+static void hand_on(unsigned int p, unsigned int serial, unsigned int id)
+{
+	struct model_patch *patch;
+	unsigned int order;
+	int q;
+
+	for (order = 0; order <= m.order; order++) {
+		q = patch_in_order(order);
+		if (q < 0 || q == p || !m.patch[q].registered || !has(q, id))
+			continue;
+		patch = &m.patch[q];
+		patch->hidden[patch->nr_hidden] = serial;
+		patch->hidden_id[patch->nr_hidden++] = id;
+		return;
+	}
+	m.dtors[serial]++;
+}
+
 static void finish(unsigned int p)
 {
 	unsigned int t, id, parent, order, i;
 	int q, successor;
-	bool other;
+	bool owned, other;
 
 	for (t = 0; t < nr_types[p]; t++) {
 		id = id_of(p, t);
+		owned = m.patch[p].completed || m.patch[p].owned[id];
 		other = false;
 		successor = -1;
 		for (order = 0; order <= m.order; order++) {
 			q = patch_in_order(order);
 			if (q < 0 || !m.patch[q].registered)
 				continue;
-			other |= q != p && has(q, id);
+			if (owned && !other && q != p && has(q, id)) {
+				m.patch[q].owned[id] = true;
+				other = true;
+			}
 			for (i = 0; i < nr_types[q]; i++) {
 				if ((m.patch[q].before || m.patch[q].after) &&
 				    succeeds(q, id_of(q, i), p, id))
 					successor = id_of(q, i);
 			}
 		}
-		if (other)
+		if (other || !owned)
 			continue;
 		for (parent = 0; successor >= 0 && parent < PARENTS; parent++) {
 			if (!m.serial[id][parent] || m.serial[successor][parent] ||
@@ -333,35 +368,13 @@ static void finish(unsigned int p)
 			m.serial[id][parent] = 0;
 		}
 		all_gone(id);
-		if (successor >= 0 && is_shared(successor) && !m.serial[successor][0])
-			m.serial[successor][0] = next_serial;
 	}
 	for (i = 0; i < m.patch[p].nr_hidden; i++)
-		m.dtors[m.patch[p].hidden[i]]++;
+		hand_on(p, m.patch[p].hidden[i], m.patch[p].hidden_id[i]);
 	m.patch[p].nr_hidden = 0;
 	m.patch[p].registered = false;
 	m.patch[p].leaving = false;
-}
-
-static unsigned int finish_order;
-
-/*
- * One patch at a time: if shared state is created then, the caller updates next_serial,
- * by which the model predicts the serial number of new data.
- */
-static bool finish_next(void)
-{
-	int p;
-
-	for (; finish_order <= m.order; finish_order++) {
-		p = patch_in_order(finish_order);
-		if (p >= 0 && m.patch[p].leaving) {
-			finish(p);
-			return true;
-		}
-	}
-
-	return false;
+	note_open();
 }
 
 static void hide(unsigned int p, unsigned int id)
@@ -408,6 +421,7 @@ static void step_unregister(unsigned int p, bool forced)
 	patch->forced = forced;
 	patch->before = forced;
 	patch->after = forced;
+	note_open();
 }
 
 /*
@@ -416,14 +430,24 @@ static void step_unregister(unsigned int p, bool forced)
  */
 static void finish_all(void)
 {
-	unsigned int serial = next_serial;
+	unsigned int serial = next_serial, order, t, id;
+	int p;
 
-	finish_order = 0;
-	while (finish_next()) {
-		if (m.serial[S2][0] == next_serial)
-			next_serial++;
+	for (order = 0; order <= m.order; order++) {
+		p = patch_in_order(order);
+		if (p >= 0 && m.patch[p].leaving)
+			finish(p);
 	}
-	next_serial = serial;
+	for (order = 0; order <= m.order; order++) {
+		p = patch_in_order(order);
+		if (p < 0 || !m.patch[p].registered)
+			continue;
+		for (t = 0; t < nr_types[p]; t++) {
+			id = id_of(p, t);
+			if (is_shared(id) && !m.serial[id][0] && !waits(p, id, 0))
+				m.serial[id][0] = serial++;
+		}
+	}
 }
 
 static void step_flush(void)
@@ -458,6 +482,7 @@ static void step_register(unsigned int p, bool replace)
 	patch->leaving = false;
 	patch->forced = false;
 	patch->completed = false;
+	memset(patch->owned, 0, sizeof(patch->owned));
 	patch->before = false;
 	patch->after = false;
 	patch->order = ++m.order;
@@ -470,8 +495,10 @@ static void step_register(unsigned int p, bool replace)
 			continue;
 		data = klp_shadow_get(NULL, ID(id));
 		wrong += !data;
-		if (data)
-			m.serial[id][0] = data->serial;
+		if (!data)
+			continue;
+		m.serial[id][0] = data->serial;
+		patch->owned[id] = true;
 	}
 
 	klp_shadow_transition(&mods[p], replace, true);
@@ -484,6 +511,7 @@ static void step_register(unsigned int p, bool replace)
 		else if (replace && !m.patch[q].forced)
 			m.patch[q].after = false;
 	}
+	note_open();
 }
 
 static void step_disable(unsigned int p)
@@ -498,6 +526,7 @@ static void step_disable(unsigned int p)
 	m.transition = p;
 	m.patching = false;
 	patch->after = false;
+	note_open();
 }
 
 static void step_reverse(void)
@@ -508,6 +537,7 @@ static void step_reverse(void)
 	klp_shadow_transition(&mods[m.transition], m.replace, m.patching);
 	say("reverse");
 	swap_all();
+	note_open();
 }
 
 static void step_complete(bool cancel, bool forced)
@@ -549,6 +579,7 @@ static void step_complete(bool cancel, bool forced)
 	say("%s%s", cancel ? "cancel" : "complete", forced ? ", forced" : "");
 	for (p = 0; p < PATCHES; p++)
 		m.patch[p].completed |= m.patch[p].after;
+	note_open();
 
 	for (p = 0; p < PATCHES; p++) {
 		if (!m.patch[p].registered || m.patch[p].forced || m.patch[p].leaving)
@@ -634,7 +665,8 @@ static void step_free(unsigned int p, unsigned int t, unsigned int parent, bool 
 	say("free%s %u type %u of %u", all ? " all" : "", p, t, parent);
 	if (all) {
 		__klp_shadow_type_free_all(&types[p][t]);
-		all_gone(id);
+		if (m.patch[p].registered)
+			all_gone(id);
 		return;
 	}
 	__klp_shadow_type_free(&objects[parent], &types[p][t]);

@@ -19,13 +19,15 @@
 #include <linux/init.h>
 #include <linux/irq_work.h>
 #include <linux/mm.h>
-#include <linux/moduleparam.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/printk.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/stacktrace.h>
+#include <linux/string.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 #include <trace/events/klp_shadow.h>
@@ -99,6 +101,26 @@ static unsigned int klp_shadow_nr_watches(struct klp_shadow_parents *parents)
 
 /* === Reports === */
 
+/* Whether a module has gone, or is going: the store frees what its exit function leaves. (G15) */
+static bool klp_shadow_module_leaves(const char *parent_module)
+{
+	char name[MODULE_NAME_LEN];
+	struct module *mod;
+	bool leaves;
+
+	if (!parent_module || !strcmp(parent_module, "vmlinux"))
+		return false;
+	strscpy(name, parent_module, sizeof(name));
+	strreplace(name, '-', '_');
+	/* find_module() of old kernels wants preemption off. */
+	rcu_read_lock_sched();
+	mod = find_module(name);
+	leaves = !mod || mod->state != MODULE_STATE_LIVE;
+	rcu_read_unlock_sched();
+
+	return leaves;
+}
+
 static void klp_shadow_report(struct klp_shadow_watch *watch)
 {
 	struct klp_shadow_type *type;
@@ -107,7 +129,8 @@ static void klp_shadow_report(struct klp_shadow_watch *watch)
 	mutex_lock(&klp_shadow_patches_lock);
 	type = klp_shadow_other_type(watch->id, NULL);
 	/* After a forced transition, tasks that were not patched free parents. */
-	silent = type && (type->outlives_parent || type->patch->forced);
+	silent = type && (type->outlives_parent || type->patch->forced ||
+			  klp_shadow_module_leaves(type->parent_module));
 	if (!silent)
 		pr_warn("parent %p of shadow variable '%s' (%#lx) was freed before the variable, %s by %s/%d:\n",
 			watch->parent, type ? type->name : "-", watch->id, watch->event,

@@ -102,8 +102,12 @@ static void klp_shadow_update(void)
 
 	for_each_patch(patch) {
 		klp_shadow_for_each_type(type, patch) {
-			WRITE_ONCE(type->linked, !!klp_shadow_find_linked(type, NULL));
-			WRITE_ONCE(type->open, klp_shadow_should_be_open(type));
+			/* Who sees it finds what was converted before. [linked+free] */
+			smp_store_release(&type->linked, !!klp_shadow_find_linked(type, NULL));
+			/* Who sees it does not find what was removed before. [open+get] */
+			smp_store_release(&type->open, klp_shadow_should_be_open(type));
+			if (type->open && !type->shared)
+				set_bit(type - patch->types, patch->owned);
 			closed |= patch->registered && !type->open;
 		}
 	}
@@ -168,22 +172,21 @@ static int klp_shadow_create_shared(struct klp_shadow_type *type)
 static int klp_shadow_create_all_shared(struct klp_shadow_patch *patch)
 	__must_hold(&klp_shadow_patches_lock)
 {
-	unsigned long *created = bitmap_zalloc(patch->nr_types, GFP_KERNEL);
 	unsigned int i;
 	int ret = 0;
 
-	if (!created)
-		return -ENOMEM;
+	lockdep_assert_held(&klp_shadow_patches_lock);
+
+	bitmap_zero(patch->owned, patch->nr_types);
 	for (i = 0; i < patch->nr_types && ret >= 0; i++) {
 		ret = klp_shadow_create_shared(&patch->types[i]);
 		if (ret > 0)
-			__set_bit(i, created);
+			set_bit(i, patch->owned);
 	}
 	if (ret < 0) {
-		for_each_set_bit(i, created, patch->nr_types)
+		for_each_set_bit(i, patch->owned, patch->nr_types)
 			__klp_shadow_type_free(NULL, &patch->types[i]);
 	}
-	bitmap_free(created);
 
 	return min(ret, 0);
 }
@@ -269,12 +272,16 @@ static void klp_shadow_hide(struct klp_shadow_type *type)
 	} while (iter.list < KLP_SHADOW_LISTS);
 }
 
-/* Free hidden variables of a patch, those of one module's objects if @mod is not NULL. */
+/*
+ * Free hidden variables of a patch: those of one module's objects if @mod is not NULL.
+ * Otherwise the patch is unregistered, and those whose type another livepatch has are
+ * hidden for that one, whose code may still use them. (G17)
+ */
 static void klp_shadow_free_hidden(struct klp_shadow_patch *patch, struct module *mod)
 	__must_hold(&klp_shadow_patches_lock)
 {
 	struct klp_shadow *shadow, *next;
-	struct klp_shadow_type *type;
+	struct klp_shadow_type *type, *keep;
 	struct llist_node *list;
 
 	lockdep_assert_held(&klp_shadow_patches_lock);
@@ -284,8 +291,13 @@ static void klp_shadow_free_hidden(struct klp_shadow_patch *patch, struct module
 		LLIST_HEAD(removed);
 
 		type = shadow->type;
-		if (mod && !klp_shadow_same_module(type->parent_module, mod->name)) {
-			__llist_add(&shadow->reclaim, &patch->hidden);
+		if (!mod)
+			keep = klp_shadow_other_type(type->id, patch);
+		else
+			keep = klp_shadow_same_module(type->parent_module, mod->name) ? NULL : type;
+		if (keep) {
+			shadow->type = keep;
+			__llist_add(&shadow->reclaim, &keep->patch->hidden);
 			continue;
 		}
 		/* RCU: klp_shadow_drain() waits until these are listed for it. */
@@ -337,20 +349,42 @@ static void klp_shadow_convert_type(struct klp_shadow_type *from, struct klp_sha
 	if (result.failed)
 		pr_warn("'%s': freed %lu shadow variables '%s' (%#lx) that could not be converted: %d\n",
 			name, result.failed, from->name, from->id, result.err);
-	/* Create shared state anew, if it could not be converted. */
-	klp_shadow_create_shared(to);
+}
+
+/*
+ * Whether variables of a type are those of its livepatch. One that has failed to be
+ * enabled leaves what was there before, which other livepatches use. (G17)
+ */
+static bool klp_shadow_is_owned(struct klp_shadow_type *type)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	struct klp_shadow_patch *patch = type->patch;
+	bool completed;
+
+	lockdep_assert_held(&klp_shadow_patches_lock);
+
+	spin_lock_irq(&klp_shadow_lock);
+	completed = patch->completed;
+	spin_unlock_irq(&klp_shadow_lock);
+
+	return completed || test_bit(type - patch->types, patch->owned);
 }
 
 static void klp_shadow_finish(struct klp_shadow_patch *patch)
 	__must_hold(&klp_shadow_patches_lock)
 {
-	struct klp_shadow_type *type, *successor;
+	struct klp_shadow_type *type, *other, *successor;
 
 	lockdep_assert_held(&klp_shadow_patches_lock);
 
 	klp_shadow_for_each_type(type, patch) {
-		if (klp_shadow_other_type(type->id, patch))
+		if (!klp_shadow_is_owned(type))
 			continue;
+		other = klp_shadow_other_type(type->id, patch);
+		if (other) {
+			set_bit(other - other->patch->types, other->patch->owned);
+			continue;
+		}
 		successor = klp_shadow_successor(type);
 		if (successor)
 			klp_shadow_convert_type(type, successor);
@@ -371,10 +405,20 @@ static void klp_shadow_finish_all(void)
 	__must_hold(&klp_shadow_patches_lock)
 {
 	struct klp_shadow_patch *patch;
+	struct klp_shadow_type *type;
+
+	lockdep_assert_held(&klp_shadow_patches_lock);
 
 	for_each_patch(patch) {
 		if (READ_ONCE(patch->leaving))
 			klp_shadow_finish(patch);
+	}
+	/* Shared state of a successor, if that of the predecessor was not converted. */
+	for_each_patch(patch) {
+		if (!patch->registered)
+			continue;
+		klp_shadow_for_each_type(type, patch)
+			klp_shadow_create_shared(type);
 	}
 }
 
@@ -507,6 +551,11 @@ static struct klp_shadow_patch *klp_shadow_patch_alloc(struct module *mod,
 
 	if (!patch)
 		return NULL;
+	patch->owned = bitmap_zalloc(nr_types, GFP_KERNEL);
+	if (!patch->owned) {
+		kfree(patch);
+		return NULL;
+	}
 	INIT_LIST_HEAD(&patch->list);
 	patch->mod = mod;
 	patch->types = types;
@@ -514,6 +563,12 @@ static struct klp_shadow_patch *klp_shadow_patch_alloc(struct module *mod,
 	init_llist_head(&patch->hidden);
 
 	return patch;
+}
+
+static void klp_shadow_patch_free(struct klp_shadow_patch *patch)
+{
+	bitmap_free(patch->owned);
+	kfree(patch);
 }
 
 /**
@@ -546,7 +601,7 @@ int klp_shadow_register(const void *key, struct module *mod, struct klp_shadow_t
 	err = patch ? klp_shadow_check(patch) : -ENOMEM;
 	if (err) {
 		if (patch && list_empty(&patch->list))
-			kfree(patch);
+			klp_shadow_patch_free(patch);
 		goto out;
 	}
 
@@ -647,7 +702,7 @@ void klp_shadow_module_going(struct module *mod)
 
 	klp_shadow_drain(mod);
 	list_for_each_entry_safe(patch, next, &gone, list)
-		kfree(patch);
+		klp_shadow_patch_free(patch);
 }
 
 static int klp_shadow_module_event(struct notifier_block *nb, unsigned long event, void *mod)

@@ -114,7 +114,7 @@ void *__klp_shadow_type_alloc(void *obj, struct klp_shadow_type *type, gfp_t gfp
 	void *data;
 	int err;
 
-	if (!READ_ONCE(type->open))
+	if (!__klp_shadow_type_is_open(type))
 		return NULL;
 	data = klp_shadow_add(obj, type->id, type->size, gfp_flags, type->ctor, ctor_data, type,
 			      &err);
@@ -131,7 +131,7 @@ void *__klp_shadow_type_get_or_alloc(void *obj, struct klp_shadow_type *type, gf
 {
 	int err;
 
-	if (!READ_ONCE(type->open))
+	if (!__klp_shadow_type_is_open(type))
 		return NULL;
 
 	return klp_shadow_add(obj, type->id, type->size, gfp_flags, type->ctor, ctor_data, type,
@@ -139,11 +139,26 @@ void *__klp_shadow_type_get_or_alloc(void *obj, struct klp_shadow_type *type, gf
 }
 EXPORT_SYMBOL_GPL(__klp_shadow_type_get_or_alloc);
 
+/* Before that, variables of the id are not those of the type. */
+static bool klp_shadow_type_registered(struct klp_shadow_type *type)
+	__must_hold(&klp_shadow_lock)
+{
+	lockdep_assert_held(&klp_shadow_lock);
+
+	return type->patch && type->patch->registered;
+}
+
 static void klp_shadow_type_remove(void *obj, struct klp_shadow_type *type,
 				   struct llist_head *removed)
 	__must_hold(&klp_shadow_lock)
 {
-	struct klp_shadow *shadow = klp_shadow_find(obj, type->id);
+	struct klp_shadow *shadow;
+
+	lockdep_assert_held(&klp_shadow_lock);
+
+	if (!klp_shadow_type_registered(type))
+		return;
+	shadow = klp_shadow_find(obj, type->id);
 
 	if (shadow)
 		klp_shadow_remove(shadow, type->dtor, type, removed);
@@ -155,8 +170,12 @@ void __klp_shadow_type_free(void *obj, struct klp_shadow_type *type)
 	unsigned long flags;
 	LLIST_HEAD(removed);
 
-	/* Most parents have none, and patched code calls this for each that it frees. */
-	if (klp_shadow_absent(obj, type->id) && !READ_ONCE(type->linked))
+	/*
+	 * Most parents have none, and patched code calls this for each that it frees. Pairs
+	 * with the release in klp_shadow_update(): if no type is linked any more, a variable
+	 * of a predecessor has become one of @type. [linked+free]
+	 */
+	if (!smp_load_acquire(&type->linked) && klp_shadow_absent(obj, type->id))
 		return;
 
 	/* RCU: klp_shadow_drain() waits until these are listed for it. */
@@ -175,8 +194,13 @@ EXPORT_SYMBOL_GPL(__klp_shadow_type_free);
 void __klp_shadow_type_free_all(struct klp_shadow_type *type)
 {
 	struct klp_shadow_iter iter = { .id = type->id };
+	unsigned long flags;
+	bool registered;
 
-	while (klp_shadow_free_batch(&iter, type->dtor, type))
+	spin_lock_irqsave(&klp_shadow_lock, flags);
+	registered = klp_shadow_type_registered(type);
+	spin_unlock_irqrestore(&klp_shadow_lock, flags);
+	while (registered && klp_shadow_free_batch(&iter, type->dtor, type))
 		;
 }
 EXPORT_SYMBOL_GPL(__klp_shadow_type_free_all);
@@ -191,37 +215,49 @@ void klp_shadow_type_free_all(struct klp_shadow_type *type)
 		cond_resched();
 }
 
-/* The id of the n-th type that is linked to @type. Returns false if there are fewer. */
-static bool klp_shadow_linked_id(struct klp_shadow_type *type, unsigned int n, unsigned long *id)
+/* The least id, not less than *@id, of types that are linked to @type. False if there is none. */
+static bool klp_shadow_linked_id(struct klp_shadow_type *type, unsigned long *id)
 {
 	struct klp_shadow_type *other = NULL;
-	unsigned long flags;
+	unsigned long flags, least = ULONG_MAX;
+	bool found = false;
 
+	/* As in __klp_shadow_type_free(). */
+	if (!smp_load_acquire(&type->linked))
+		return false;
 	spin_lock_irqsave(&klp_shadow_lock, flags);
-	do {
-		other = klp_shadow_next_linked(type, other);
-	} while (other && n--);
-	if (other)
-		*id = other->id;
+	while ((other = klp_shadow_next_linked(type, other))) {
+		if (other->id >= *id) {
+			least = min(least, other->id);
+			found = true;
+		}
+	}
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
+	*id = least;
 
-	return other;
+	return found;
+}
+
+/* The result of several moves: the first error, or that one of them was done. */
+static int klp_shadow_moved(int err, int next)
+{
+	return next != -ENOENT && (!err || err == -ENOENT) ? next : err;
 }
 
 int __klp_shadow_type_move(void *from, void *to, struct klp_shadow_type *type, gfp_t gfp_flags)
 {
-	int err, linked_err;
-	unsigned long id;
-	unsigned int n;
+	unsigned long id = 0;
+	int err = -ENOENT;
 
-	err = klp_shadow_move(from, to, type->id, gfp_flags);
-	for (n = 0; READ_ONCE(type->linked) && klp_shadow_linked_id(type, n, &id); n++) {
-		linked_err = klp_shadow_move(from, to, id, gfp_flags);
-		if (linked_err != -ENOENT && (!err || err == -ENOENT))
-			err = linked_err;
+	/* Types may be unlinked meanwhile: by their ids, no other one is left out. */
+	while (klp_shadow_linked_id(type, &id)) {
+		err = klp_shadow_moved(err, klp_shadow_move(from, to, id, gfp_flags));
+		if (id++ == ULONG_MAX)
+			break;
 	}
 
-	return err;
+	/* Last, because a variable of a predecessor may have become one of @type. */
+	return klp_shadow_moved(err, klp_shadow_move(from, to, type->id, gfp_flags));
 }
 EXPORT_SYMBOL_GPL(__klp_shadow_type_move);
 

@@ -31,6 +31,8 @@ struct module;
  * @after:	run by tasks that have changed over, or by all if there is no transition;
  *		guarded by klp_shadow_lock
  * @completed:	a transition to it has completed; guarded by klp_shadow_lock
+ * @owned:	bit of each type in @types whose variables may be its own, not those of others
+ *		that it would adopt: it was open, or shared state that was created. Atomic
  * @hidden:	variables that were removed while tasks may have had pointers to them,
  *		freed when the patch is unregistered; guarded by klp_shadow_patches_lock
  */
@@ -48,6 +50,7 @@ struct klp_shadow_patch {
 	bool before;
 	bool after;
 	bool completed;
+	unsigned long *owned;
 	struct llist_head hidden;
 };
 

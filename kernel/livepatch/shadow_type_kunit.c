@@ -901,8 +901,52 @@ static void g15_shared_cannot_be_created(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, klp_shadow_register(&mod_a, &mod_a, types, 3, true), 0);
 	KUNIT_EXPECT_NOT_NULL(test, __klp_shadow_type_get(NULL, &types[1]));
 	KUNIT_EXPECT_NOT_NULL(test, __klp_shadow_type_get(NULL, &types[2]));
+	/* Only what it has created goes with it. (G17) */
 	leave(&mod_a);
-	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID));
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get(NULL, ID));
+	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_LARGE));
+	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED));
+}
+
+/* After a forced replacement nothing is converted: the successor has its own state. */
+static void g15_shared_after_a_forced_one(struct kunit *test)
+{
+	static struct klp_shadow_type a = SHARED(), b = SHARED_2();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, true), 0);
+	KUNIT_EXPECT_NULL(test, __klp_shadow_type_get(NULL, &b));
+	klp_shadow_unregister_patch(&mod_a, true);
+	klp_shadow_flush();
+	KUNIT_EXPECT_NOT_NULL(test, __klp_shadow_type_get(NULL, &a));
+	KUNIT_EXPECT_NOT_NULL(test, __klp_shadow_type_get(NULL, &b));
+	KUNIT_EXPECT_EQ(test, calls.ctors, 2U);
+	KUNIT_EXPECT_EQ(test, calls.converts, 0U);
+	disable(&mod_b);
+	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED_2));
+	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get(NULL, ID_SHARED));
+	leave(&mod_a);
+}
+
+/* Typed calls that free do nothing before klp_enable_patch(), and after the last flush. */
+static void g15_not_registered(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL();
+	int refs = module_refcount(&mod_a);
+
+	KUNIT_ASSERT_NOT_NULL(test, klp_shadow_alloc(&parents[0], ID, sizeof(struct small),
+						     GFP_KERNEL, NULL, NULL));
+	__klp_shadow_type_free(&parents[0], &a);
+	__klp_shadow_type_free_all(&a);
+	KUNIT_EXPECT_EQ(test, count_id(ID), 1U);
+	KUNIT_ASSERT_EQ(test, begin(&mod_a, &a, true), 0);
+	reverse_to_unpatched(&mod_a);
+	__klp_shadow_type_free(&parents[0], &a);
+	__klp_shadow_type_free_all(&a);
+	KUNIT_EXPECT_EQ(test, count_id(ID), 1U);
+	klp_shadow_drain(NULL);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 0U);
+	KUNIT_EXPECT_EQ(test, module_refcount(&mod_a), refs);
 }
 
 /* Variables of an unregistered livepatch are freed before the type is registered again. */
@@ -1440,6 +1484,55 @@ static void g17_hidden_ones_go_with_the_parents_module(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.releases, 5U);
 }
 
+/* Code of another livepatch with the type may use them. */
+static void g17_hidden_ones_stay_for_another(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), b = SMALL(), c = SHARED();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
+	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, false), 0);
+	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
+	KUNIT_ASSERT_EQ(test, begin(&mod_c, &c, true), 0);
+	reverse_to_unpatched(&mod_c);
+	KUNIT_EXPECT_EQ(test, count(&b), 0U);
+	disable(&mod_a);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 0U);
+	disable(&mod_b);
+	klp_shadow_drain(NULL);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 3U);
+	KUNIT_EXPECT_EQ(test, calls.releases, 3U);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
+/* A livepatch that fails to be enabled leaves variables that it would have adopted. */
+static void g17_failed_leaves_what_was_there(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
+
+	KUNIT_ASSERT_NOT_NULL(test, klp_shadow_alloc(&parents[0], ID, sizeof(struct small),
+						     GFP_KERNEL, NULL, NULL));
+	KUNIT_ASSERT_EQ(test, begin(&mod_a, &a, true), 0);
+	klp_shadow_complete(false);
+	leave(&mod_a);
+	KUNIT_EXPECT_EQ(test, count_id(ID), 1U);
+	KUNIT_ASSERT_EQ(test, begin(&mod_a, &a, true), 0);
+	reverse_to_unpatched(&mod_a);
+	KUNIT_EXPECT_EQ(test, count_id(ID), 1U);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 0U);
+
+	/* Once it has been enabled, they are its own. */
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	/* What it adds itself beside those of a predecessor goes. */
+	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, true), 0);
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 1));
+	reverse_to_unpatched(&mod_b);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, 1U);
+	KUNIT_EXPECT_EQ(test, count_id(ID_LARGE), 0U);
+	disable(&mod_a);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 1U);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
 /* A caller that slept in the allocation when the type was closed adds nothing. */
 static void g17_closed_during_the_allocation(struct kunit *test)
 {
@@ -1479,6 +1572,8 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g15_existing_ones),
 	KUNIT_CASE(g15_shared_is_handed_on),
 	KUNIT_CASE(g15_shared_cannot_be_created),
+	KUNIT_CASE(g15_shared_after_a_forced_one),
+	KUNIT_CASE(g15_not_registered),
 	KUNIT_CASE(g15_comes_before_the_last_is_flushed),
 	KUNIT_CASE(g16_each_is_converted_once),
 	KUNIT_CASE(g16_from_any_predecessor),
@@ -1501,6 +1596,8 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g17_stacked),
 	KUNIT_CASE(g17_reversed_disabling),
 	KUNIT_CASE(g17_hidden_ones_go_with_the_parents_module),
+	KUNIT_CASE(g17_hidden_ones_stay_for_another),
+	KUNIT_CASE(g17_failed_leaves_what_was_there),
 	KUNIT_CASE(g17_closed_during_the_allocation),
 	{}
 };
