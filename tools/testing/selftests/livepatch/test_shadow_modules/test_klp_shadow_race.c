@@ -287,7 +287,7 @@ static void purge(void)
 	unsigned long end = jiffies + msecs_to_jiffies(TIME_MS);
 	unsigned int i, added;
 
-	while (time_before(jiffies, end)) {
+	while (purges < 2 || time_before(jiffies, end)) {
 		added = 0;
 		for (i = 0; i < PURGED; i++)
 			added += !!klp_shadow_alloc(&objs[i], ID_PURGED, 0, GFP_KERNEL, NULL, NULL);
