@@ -139,7 +139,7 @@ struct klp_shadow_type *klp_shadow_other_type(unsigned long id, struct klp_shado
 
 /*
  * Create shared state that does not exist, unless that of a predecessor waits for its
- * conversion. Returns 1 if it was created, 0 if not, or an error.
+ * conversion.
  */
 static int klp_shadow_create_shared(struct klp_shadow_type *type)
 	__must_hold(&klp_shadow_patches_lock)
@@ -160,8 +160,10 @@ static int klp_shadow_create_shared(struct klp_shadow_type *type)
 
 	data = klp_shadow_add(NULL, type->id, type->size, GFP_KERNEL, type->ctor, NULL, type,
 			      &err);
+	if (data && !err)
+		set_bit(type - type->patch->types, type->patch->owned);
 	if (data)
-		return !err;
+		return 0;
 
 	pr_err("'%s': shared shadow variable '%s' (%#lx) could not be created: %d\n",
 	       type->patch->mod->name, type->name, type->id, err);
@@ -173,22 +175,19 @@ static int klp_shadow_create_all_shared(struct klp_shadow_patch *patch)
 	__must_hold(&klp_shadow_patches_lock)
 {
 	unsigned int i;
-	int ret = 0;
+	int err = 0;
 
 	lockdep_assert_held(&klp_shadow_patches_lock);
 
 	bitmap_zero(patch->owned, patch->nr_types);
-	for (i = 0; i < patch->nr_types && ret >= 0; i++) {
-		ret = klp_shadow_create_shared(&patch->types[i]);
-		if (ret > 0)
-			set_bit(i, patch->owned);
-	}
-	if (ret < 0) {
+	for (i = 0; i < patch->nr_types && !err; i++)
+		err = klp_shadow_create_shared(&patch->types[i]);
+	if (err) {
 		for_each_set_bit(i, patch->owned, patch->nr_types)
 			__klp_shadow_type_free(NULL, &patch->types[i]);
 	}
 
-	return min(ret, 0);
+	return err;
 }
 
 /* === Transitions === */
