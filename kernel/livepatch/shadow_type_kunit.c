@@ -1064,6 +1064,8 @@ static void g16_from_two_at_once(struct kunit *test)
 	((struct small *)klp_shadow_get(&parents[4], ID))->n = 4;
 	KUNIT_EXPECT_EQ(test, __klp_shadow_type_move(&parents[1], &parents[4], &c, GFP_KERNEL),
 			-ENOENT);
+	KUNIT_EXPECT_EQ(test, __klp_shadow_type_move(&parents[2], &parents[5], &c, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, __klp_shadow_type_move(&parents[5], &parents[2], &c, GFP_KERNEL), 0);
 	__klp_shadow_type_free(&parents[2], &c);
 	KUNIT_EXPECT_EQ(test, calls.large_dtors, 2U);
 	klp_shadow_complete(true);
