@@ -1486,11 +1486,17 @@ static void g17_hidden_ones_go_with_the_parents_module(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls.releases, 5U);
 }
 
-/* Code of another livepatch with the type may use them. */
+static void wrong_dtor(void *obj, void *shadow_data)
+{
+	calls.wrong++;
+}
+
+/* Code of another livepatch with the type may use them. Its callbacks are called. */
 static void g17_hidden_ones_stay_for_another(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL(), b = SMALL(), c = SHARED();
 
+	a.dtor = wrong_dtor;
 	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, false), 0);
 	KUNIT_ASSERT_EQ(test, enable(&mod_b, &b, false), 0);
 	KUNIT_ASSERT_EQ(test, add(&a, 3), 3U);
