@@ -102,11 +102,11 @@ static void klp_shadow_update(void)
 
 	for_each_patch(patch) {
 		klp_shadow_for_each_type(type, patch) {
-			/* Who sees it finds what was converted before. [linked+free] */
+			/* A reader of it finds what was converted before. [linked+free] */
 			smp_store_release(&type->linked, !!klp_shadow_find_linked(type, NULL));
-			/* Who sees it does not find what was removed before. [open+get] */
+			/* A reader of it does not find what was removed before. [open+get] */
 			smp_store_release(&type->open, klp_shadow_should_be_open(type));
-			if (type->open && !type->shared)
+			if (type->shared ? patch->completed : type->open)
 				set_bit(type - patch->types, patch->owned);
 			closed |= patch->registered && !type->open;
 		}
@@ -357,16 +357,9 @@ static void klp_shadow_convert_type(struct klp_shadow_type *from, struct klp_sha
 static bool klp_shadow_is_owned(struct klp_shadow_type *type)
 	__must_hold(&klp_shadow_patches_lock)
 {
-	struct klp_shadow_patch *patch = type->patch;
-	bool completed;
-
 	lockdep_assert_held(&klp_shadow_patches_lock);
 
-	spin_lock_irq(&klp_shadow_lock);
-	completed = patch->completed;
-	spin_unlock_irq(&klp_shadow_lock);
-
-	return completed || test_bit(type - patch->types, patch->owned);
+	return test_bit(type - type->patch->types, type->patch->owned);
 }
 
 static void klp_shadow_finish(struct klp_shadow_patch *patch)

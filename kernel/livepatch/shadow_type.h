@@ -32,7 +32,8 @@ struct module;
  *		guarded by klp_shadow_lock
  * @completed:	a transition to it has completed; guarded by klp_shadow_lock
  * @owned:	bit of each type in @types whose variables may be its own, not those of others
- *		that it would adopt: it was open, or shared state that was created. Atomic
+ *		that it would adopt: it was open, or shared state that was created or has been
+ *		adopted when a transition to the patch completed. Atomic
  * @hidden:	variables that were removed while tasks may have had pointers to them,
  *		freed when the patch is unregistered; guarded by klp_shadow_patches_lock
  */
