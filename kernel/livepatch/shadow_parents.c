@@ -124,18 +124,21 @@ static bool klp_shadow_module_leaves(const char *parent_module)
 static void klp_shadow_report(struct klp_shadow_watch *watch)
 {
 	struct klp_shadow_type *type;
-	bool silent;
+	bool silent, leaves;
 
 	mutex_lock(&klp_shadow_patches_lock);
 	type = klp_shadow_other_type(watch->id, NULL);
+	leaves = type && klp_shadow_module_leaves(type->parent_module);
 	/* After a forced transition, tasks that were not patched free parents. */
-	silent = type && (type->outlives_parent || type->patch->forced ||
-			  klp_shadow_module_leaves(type->parent_module));
+	silent = leaves || (type && (type->outlives_parent || READ_ONCE(type->patch->forced)));
 	if (!silent)
 		pr_warn("parent %p of shadow variable '%s' (%#lx) was freed before the variable, %s by %s/%d:\n",
 			watch->parent, type ? type->name : "-", watch->id, watch->event,
 			watch->comm, watch->pid);
 	mutex_unlock(&klp_shadow_patches_lock);
+	/* When the module is loaded again, its parents are those of patched code. */
+	if (leaves)
+		atomic_set(&watch->state, KLP_SHADOW_NOTHING);
 	if (silent)
 		return;
 	stack_trace_print(watch->entries, watch->nr_entries, 2);
@@ -280,8 +283,10 @@ static void klp_shadow_on_page_free(void *parents, struct page *page, unsigned i
 static void klp_shadow_on_kmalloc(void *parents, unsigned long call_site, const void *ptr,
 				  size_t size, size_t bytes, gfp_t gfp_flags, int node)
 {
+	/* Not @bytes, which has red zones: they reach into the next slab. */
 	if (!ZERO_OR_NULL_PTR(ptr))
-		klp_shadow_check_memory(parents, ptr, bytes, "allocated anew");
+		klp_shadow_check_memory(parents, ptr, kmalloc_size_roundup(size),
+					"allocated anew");
 }
 
 static void klp_shadow_on_kmem_cache_alloc(void *parents, unsigned long call_site,
@@ -399,7 +404,6 @@ static int klp_shadow_add_parents(struct klp_shadow_parents *parents)
 	klp_shadow_walk_start(walk);
 	while ((record = klp_shadow_walk_next(walk)))
 		klp_shadow_add_parent(parents, record->obj, record->id);
-	klp_shadow_walk_stop(walk);
 	kfree(walk);
 
 	return 0;

@@ -61,13 +61,29 @@ report $? "a variable that is removed first is not reported"
 frees 1 0
 [[ $log != *"was freed before"* ]]
 report $? "one report for each id"
+frees 11 0
+[[ $log != *"was freed before"* ]]
+report $? "memory beside a parent is not taken for it"
 
 insmod "$modules/test_klp_shadow_owner.ko" && loaded="test_klp_shadow_owner $loaded"
-insmod "$modules/$lp.ko" id=$((0x5d0e0009)) && loaded="$lp $loaded"
+insmod "$modules/$lp.ko" id=$((0x5d0e0009)) parent_module=test_klp_shadow_owner &&
+	loaded="$lp $loaded"
 await reads 0 /sys/kernel/livepatch/$lp/transition
 frees 9
 grep -q "shadow variable 'var' (0x5d0e0009) was freed" <<<"$log"
 report $? "the report has the name of the type"
+
+# The exit function of the parents' module may leave them to the store.
+echo 0 >$switch
+echo 1 >$switch
+rmmod test_klp_shadow_owner
+frees 9 0
+[[ $log != *"was freed before"* ]]
+report $? "a parent of a module that goes is not reported"
+insmod "$modules/test_klp_shadow_owner.ko"
+frees 9
+grep -q "shadow variable 'var' (0x5d0e0009) was freed" <<<"$log"
+report $? "but when the module is loaded again"
 
 # While a livepatch is being disabled, tasks that run the original code free parents.
 echo 0 >$switch

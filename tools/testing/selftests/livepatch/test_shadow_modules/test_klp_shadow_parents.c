@@ -15,6 +15,7 @@
 
 #define ID		0x5d0e0000UL
 #define BULK		64
+#define NEIGHBOURS	4000
 
 struct object {
 	struct object *next;	/* of those that are kept */
@@ -156,6 +157,28 @@ static int free_parent(unsigned int how)
 	return 0;
 }
 
+/* None too early. Parents and variables are on pages that are adjacent. */
+static int free_none(unsigned int how)
+{
+	struct object **objects = kcalloc(NEIGHBOURS, sizeof(*objects), GFP_KERNEL);
+	int i;
+
+	if (!objects)
+		return -ENOMEM;
+	for (i = 0; i < NEIGHBOURS; i++) {
+		objects[i] = kzalloc(32, GFP_KERNEL);
+		if (objects[i])
+			add(objects[i], how);
+	}
+	for (i = 0; i < NEIGHBOURS; i++) {
+		klp_shadow_free(objects[i], ID + how, NULL);
+		kfree(objects[i]);
+	}
+	kfree(objects);
+
+	return 0;
+}
+
 static int free_set(const char *text, const struct kernel_param *kp)
 {
 	unsigned int how;
@@ -167,6 +190,8 @@ static int free_set(const char *text, const struct kernel_param *kp)
 		err = free_rcu(how);
 	else if (how == 8)
 		err = free_bulk(how);
+	else if (how == 11)
+		err = free_none(how);
 	else
 		err = free_parent(how);
 	klp_shadow_free_all(ID + how, NULL);
