@@ -41,8 +41,9 @@ typedef void (*klp_shadow_dtor_t)(void *obj, void *shadow_data);
  * @obj:	address of the parent, which usually has been freed
  * @shadow_data:	data of the variable, as the destructor left it
  *
- * Context: Process context, may sleep. A grace period after the removal: lookups no
- * longer use the data. All calls are allowed.
+ * Context: Process context, may sleep, beside other release callbacks. A grace period
+ * after the removal: lookups no longer use the data. All calls are allowed; shared state
+ * is not found if the livepatch has been unregistered.
  */
 typedef void (*klp_shadow_release_t)(void *obj, void *shadow_data);
 
@@ -248,7 +249,7 @@ static __always_inline void *__klp_shadow_type_get(void *obj, struct klp_shadow_
  *
  * Context: As klp_shadow_get().
  * Return: Pointer to the data. NULL if there is none, if the variable of a predecessor
- * has not been converted yet, or if not all tasks run a livepatch with the type.
+ * has not been converted yet, or if the type is not open. (G17)
  */
 #define klp_shadow_var_get(obj, _name)				\
 	((__KLP_SHADOW_DATA(_name) *)				\
@@ -263,7 +264,7 @@ static __always_inline void *__klp_shadow_type_get(void *obj, struct klp_shadow_
  *
  * Context: As klp_shadow_alloc().
  * Return: Pointer to the data. NULL as klp_shadow_alloc(), if the parent has a
- * variable of a predecessor, or if not all tasks run a livepatch with the type.
+ * variable of a predecessor, or if the type is not open. (G17)
  */
 #define klp_shadow_var_alloc(obj, _name, gfp_flags, ctor_data)	\
 	((__KLP_SHADOW_DATA(_name) *)				\
@@ -278,7 +279,7 @@ static __always_inline void *__klp_shadow_type_get(void *obj, struct klp_shadow_
  *
  * Context: As klp_shadow_get_or_alloc().
  * Return: Pointer to the data. NULL as klp_shadow_get_or_alloc(), if the parent has a
- * variable of a predecessor, or if not all tasks run a livepatch with the type.
+ * variable of a predecessor, or if the type is not open. (G17)
  */
 #define klp_shadow_var_get_or_alloc(obj, _name, gfp_flags, ctor_data)	\
 	((__KLP_SHADOW_DATA(_name) *)					\
@@ -291,7 +292,8 @@ static __always_inline void *__klp_shadow_type_get(void *obj, struct klp_shadow_
  * @_name:	name of the type
  *
  * Calls the destructor of the type, and later its release callback. Also removes the
- * parent's variable of a predecessor or successor, with the callbacks of that type.
+ * parent's variable of a predecessor or successor, with the callbacks of that type. Does
+ * nothing if the livepatch is not registered.
  *
  * Context: As klp_shadow_free().
  */
@@ -306,7 +308,7 @@ static __always_inline void *__klp_shadow_type_get(void *obj, struct klp_shadow_
  * @_name:	name of the type
  *
  * Calls the destructor of the type for each, and later its release callback. Variables
- * of predecessors stay.
+ * of predecessors stay. Does nothing if the livepatch is not registered.
  *
  * Context: As klp_shadow_free_all().
  */
@@ -323,7 +325,8 @@ static __always_inline void *__klp_shadow_type_get(void *obj, struct klp_shadow_
  * @_name:	name of the type
  * @gfp_flags:	GFP flags for the allocation
  *
- * Also moves the variable of a predecessor or successor.
+ * Also moves the variable of a predecessor or successor. Only for patched functions and
+ * callbacks: a livepatch that is not registered would move variables of others.
  *
  * Context: As klp_shadow_move().
  * Return: As klp_shadow_move(). A variable that could not be moved stays on @from.
@@ -337,9 +340,9 @@ static __always_inline void *__klp_shadow_type_get(void *obj, struct klp_shadow_
  * @_name:	name of the type
  *
  * Context: As klp_shadow_get().
- * Return: Pointer to the data. Never NULL in patched functions and callbacks of a
- * livepatch whose type has no predecessors. Otherwise NULL until the conversion, and
- * longer if both that and the constructor fail. NULL before klp_enable_patch().
+ * Return: Pointer to the data. Never NULL in patched functions, callbacks of the livepatch
+ * and destructors, if the type has no predecessors. Otherwise NULL until the conversion,
+ * and longer if both that and the constructor fail. NULL before klp_enable_patch().
  */
 #define klp_shadow_shared(_name)				\
 	((__KLP_SHADOW_STATE(_name) *)				\

@@ -95,6 +95,12 @@ static int klp_shadow_check_type(struct klp_shadow_patch *patch, struct klp_shad
 		return -EINVAL;
 	}
 	for (other = patch->types; other < type; other++) {
+		/* Code with both would have old variables that are not converted. */
+		if (klp_shadow_converts(type, other->id) || klp_shadow_converts(other, type->id)) {
+			pr_err("'%s' defines a shadow type and its predecessor, '%s' (%#lx) and '%s' (%#lx)\n",
+			       patch->mod->name, type->name, type->id, other->name, other->id);
+			return -EINVAL;
+		}
 		why = other->id == type->id ? klp_shadow_difference(type, other) : NULL;
 		if (why) {
 			pr_err("'%s' defines two different shadow types %#lx, '%s' and '%s': %s\n",

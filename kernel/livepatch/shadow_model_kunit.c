@@ -676,37 +676,30 @@ static void step_free(unsigned int p, unsigned int t, unsigned int parent, bool 
 	}
 }
 
-static int move_one(unsigned int id, unsigned int from, unsigned int to)
-{
-	if (!m.serial[id][from])
-		return -ENOENT;
-	if (m.serial[id][to])
-		return -EEXIST;
-	m.serial[id][to] = m.serial[id][from];
-	m.serial[id][from] = 0;
-
-	return 0;
-}
-
 static void step_move(unsigned int p, unsigned int t, unsigned int from, unsigned int to)
 {
 	unsigned int id = id_of(p, t), other;
-	int err, linked_err, actual;
+	bool from_has = false, to_has = false;
+	int err, actual;
 
 	if (is_shared(id) || !m.patch[p].listed)
 		return;
 	actual = __klp_shadow_type_move(&objects[from], &objects[to], &types[p][t], GFP_KERNEL);
 	say("move %u type %u from %u to %u: %d", p, t, from, to, actual);
-	err = move_one(id, from, to);
 	for (other = 0; other < IDS; other++) {
-		if (other == id || !is_linked(p, id, other))
-			continue;
-		linked_err = move_one(other, from, to);
-		if (linked_err != -ENOENT && (!err || err == -ENOENT))
-			err = linked_err;
+		if (other == id || is_linked(p, id, other)) {
+			from_has |= !!m.serial[other][from];
+			to_has |= !!m.serial[other][to];
+		}
 	}
-	/* If several ids fail, the store may return the error of any of them. */
-	wrong += !actual != !err || (actual == -ENOENT) != (err == -ENOENT);
+	err = !from_has ? -ENOENT : to_has ? -EEXIST : 0;
+	for (other = 0; !err && other < IDS; other++) {
+		if ((other == id || is_linked(p, id, other)) && m.serial[other][from]) {
+			m.serial[other][to] = m.serial[other][from];
+			m.serial[other][from] = 0;
+		}
+	}
+	wrong += actual != err;
 }
 
 static unsigned int serial_of(void *shadow_data)

@@ -102,9 +102,9 @@ static void klp_shadow_update(void)
 
 	for_each_patch(patch) {
 		klp_shadow_for_each_type(type, patch) {
-			/* A reader of it finds what was converted before. [linked+free] */
+			/* Pairs with the acquires before a removal or a move. [linked+free] */
 			smp_store_release(&type->linked, !!klp_shadow_find_linked(type, NULL));
-			/* A reader of it does not find what was removed before. [open+get] */
+			/* Pairs with the acquire in __klp_shadow_type_is_open(). [open+get] */
 			smp_store_release(&type->open, klp_shadow_should_be_open(type));
 			if (type->shared ? patch->completed : type->open)
 				set_bit(type - patch->types, patch->owned);
@@ -244,7 +244,7 @@ static bool klp_shadow_reopens(struct klp_shadow_type *type)
 /*
  * Remove all variables of a type. Parents of some may have been freed while not all tasks
  * ran the livepatch. Tasks that ran it all the time may still use others, so the memory
- * is kept until the livepatch is unregistered.
+ * is kept, see klp_shadow_free_hidden().
  */
 static void klp_shadow_hide(struct klp_shadow_type *type)
 	__must_hold(&klp_shadow_patches_lock)
@@ -362,28 +362,44 @@ static bool klp_shadow_is_owned(struct klp_shadow_type *type)
 	return test_bit(type - type->patch->types, type->patch->owned);
 }
 
+static void klp_shadow_finish_type(struct klp_shadow_type *type)
+	__must_hold(&klp_shadow_patches_lock)
+{
+	struct klp_shadow_type *other, *successor;
+
+	lockdep_assert_held(&klp_shadow_patches_lock);
+
+	if (!klp_shadow_is_owned(type))
+		return;
+	other = klp_shadow_other_type(type->id, type->patch);
+	if (other) {
+		set_bit(other - other->patch->types, other->patch->owned);
+		return;
+	}
+	successor = klp_shadow_successor(type);
+	if (successor)
+		klp_shadow_convert_type(type, successor);
+	else
+		klp_shadow_type_free_all(type);
+}
+
 static void klp_shadow_finish(struct klp_shadow_patch *patch)
 	__must_hold(&klp_shadow_patches_lock)
 {
-	struct klp_shadow_type *type, *other, *successor;
+	struct klp_shadow_type *type;
 
 	lockdep_assert_held(&klp_shadow_patches_lock);
 
 	klp_shadow_for_each_type(type, patch) {
-		if (!klp_shadow_is_owned(type))
-			continue;
-		other = klp_shadow_other_type(type->id, patch);
-		if (other) {
-			set_bit(other - other->patch->types, other->patch->owned);
-			continue;
-		}
-		successor = klp_shadow_successor(type);
-		if (successor)
-			klp_shadow_convert_type(type, successor);
-		else
-			klp_shadow_type_free_all(type);
+		if (!type->shared)
+			klp_shadow_finish_type(type);
 	}
 	klp_shadow_free_hidden(patch, NULL);
+	/* Last: destructors of the others may use it. (G15) */
+	klp_shadow_for_each_type(type, patch) {
+		if (type->shared)
+			klp_shadow_finish_type(type);
+	}
 
 	spin_lock_irq(&klp_shadow_lock);
 	patch->registered = false;
@@ -434,7 +450,7 @@ void klp_shadow_unregister_patch(const void *key, bool forced)
 	}
 	if (found) {
 		WRITE_ONCE(found->leaving, !forced);
-		found->forced = forced;
+		WRITE_ONCE(found->forced, forced);
 		found->before = forced;
 		found->after = forced;
 		klp_shadow_update();
@@ -448,8 +464,8 @@ void klp_shadow_unregister_patch(const void *key, bool forced)
 /**
  * klp_shadow_flush() - convert or free the variables of unregistered livepatches
  *
- * The variables of each id that no other livepatch has are converted to those of a
- * successor, or freed. (G15, G16)
+ * The variables of each id that a livepatch owns, and no other one has, are converted to
+ * those of a successor, or freed. Those that it does not own stay. (G15, G16, G17)
  *
  * Context: Process context, sleeps, takes long if there are many variables: not under
  * klp_mutex, if that can be avoided. Takes klp_shadow_patches_lock.
@@ -470,8 +486,8 @@ void klp_shadow_flush(void)
  * Before the post_patch and post_unpatch callbacks. Opens the types that all tasks use
  * now. (G17)
  *
- * Context: Process context, sleeps. Takes klp_shadow_lock; klp_shadow_patches_lock if an
- * unpatching was reversed.
+ * Context: Process context, sleeps. Takes klp_shadow_lock; klp_shadow_patches_lock if a
+ * transition that had closed a type was reversed.
  */
 void klp_shadow_complete(bool patching)
 {
@@ -786,7 +802,9 @@ static void klp_shadow_warn_parent_module(struct klp_patch *patch, struct klp_sh
  * @patch:	the livepatch; it may have shadow types or not
  *
  * Context: Process context, sleeps. Takes klp_shadow_patches_lock.
- * Return: As klp_shadow_register().
+ * Return: 0; -EINVAL if a type is wrong, was built for another KLP_SHADOW_ABI or conflicts
+ * with one of another livepatch, which the log explains; -ENOMEM; or the error of a
+ * constructor of shared state. After an error nothing has changed.
  */
 int klp_shadow_register_patch(struct klp_patch *patch)
 {

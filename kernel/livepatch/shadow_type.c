@@ -66,15 +66,17 @@ struct klp_shadow_type *klp_shadow_find_linked(struct klp_shadow_type *type,
 {
 	struct klp_shadow_patch *patch;
 	struct klp_shadow_type *other;
-	bool started = !prev;
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	list_for_each_entry(patch, &klp_shadow_patches, list) {
+	patch = prev ? prev->patch :
+		list_first_entry(&klp_shadow_patches, struct klp_shadow_patch, list);
+	list_for_each_entry_from(patch, &klp_shadow_patches, list) {
 		klp_shadow_for_each_type(other, patch) {
-			if (started && klp_shadow_linked(type, other))
+			if (prev && patch == prev->patch && other <= prev)
+				continue;
+			if (klp_shadow_linked(type, other))
 				return other;
-			started |= other == prev;
 		}
 	}
 
@@ -156,10 +158,7 @@ static void klp_shadow_type_remove(void *obj, struct klp_shadow_type *type,
 
 	lockdep_assert_held(&klp_shadow_lock);
 
-	if (!klp_shadow_type_registered(type))
-		return;
 	shadow = klp_shadow_find(obj, type->id);
-
 	if (shadow)
 		klp_shadow_remove(shadow, type->dtor, type, removed);
 }
@@ -181,7 +180,8 @@ void __klp_shadow_type_free(void *obj, struct klp_shadow_type *type)
 	/* RCU: klp_shadow_drain() waits until these are listed for it. */
 	rcu_read_lock();
 	spin_lock_irqsave(&klp_shadow_lock, flags);
-	klp_shadow_type_remove(obj, type, &removed);
+	if (klp_shadow_type_registered(type))
+		klp_shadow_type_remove(obj, type, &removed);
 	while ((other = klp_shadow_next_linked(type, other)))
 		klp_shadow_type_remove(obj, other, &removed);
 	spin_unlock_irqrestore(&klp_shadow_lock, flags);
@@ -244,10 +244,36 @@ static int klp_shadow_moved(int err, int next)
 	return next != -ENOENT && (!err || err == -ENOENT) ? next : err;
 }
 
+/* Whether each parent has a variable of @type, or of one that is linked to it. */
+static bool klp_shadow_both_have(void *from, void *to, struct klp_shadow_type *type)
+{
+	struct klp_shadow_type *other = NULL;
+	bool from_has, to_has;
+	unsigned long flags;
+
+	/* As in __klp_shadow_type_free(). */
+	if (!smp_load_acquire(&type->linked))
+		return false;
+	spin_lock_irqsave(&klp_shadow_lock, flags);
+	from_has = klp_shadow_find(from, type->id);
+	to_has = klp_shadow_find(to, type->id);
+	while ((other = klp_shadow_next_linked(type, other))) {
+		from_has |= !!klp_shadow_find(from, other->id);
+		to_has |= !!klp_shadow_find(to, other->id);
+	}
+	spin_unlock_irqrestore(&klp_shadow_lock, flags);
+
+	return from_has && to_has;
+}
+
 int __klp_shadow_type_move(void *from, void *to, struct klp_shadow_type *type, gfp_t gfp_flags)
 {
 	unsigned long id = 0;
 	int err = -ENOENT;
+
+	/* One of both types would be freed by the conversion. */
+	if (klp_shadow_both_have(from, to, type))
+		return -EEXIST;
 
 	/* Types may be unlinked meanwhile: by their ids, no other one is left out. */
 	while (klp_shadow_linked_id(type, &id)) {

@@ -33,9 +33,11 @@ struct module;
  * @completed:	a transition to it has completed; guarded by klp_shadow_lock
  * @owned:	bit of each type in @types whose variables may be its own, not those of others
  *		that it would adopt: it was open, or shared state that was created or has been
- *		adopted when a transition to the patch completed. Atomic
- * @hidden:	variables that were removed while tasks may have had pointers to them,
- *		freed when the patch is unregistered; guarded by klp_shadow_patches_lock
+ *		adopted when a transition to the patch completed, or another patch with the id
+ *		has left it. Atomic
+ * @hidden:	variables that were removed while tasks may have had pointers to them, freed
+ *		when the module of the parents goes, or the patch is unregistered and no other
+ *		one has the type; guarded by klp_shadow_patches_lock
  */
 struct klp_shadow_patch {
 	struct list_head list;

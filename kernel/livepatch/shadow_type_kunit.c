@@ -773,7 +773,7 @@ static void g15_faults(struct kunit *test)
 static void g15_copies_are_one_type(struct kunit *test)
 {
 	static struct klp_shadow_type types[] = { LARGE(), LARGE() };
-	struct klp_shadow_type good = LARGE();
+	struct klp_shadow_type good = LARGE(), old = SMALL();
 	unsigned int i;
 
 	KUNIT_ASSERT_EQ(test, begin_types(&mod_a, types, 2, true), 0);
@@ -817,6 +817,12 @@ static void g15_copies_are_one_type(struct kunit *test)
 		}
 		KUNIT_EXPECT_EQ(test, klp_shadow_register(&mod_a, &mod_a, types, 2, true), -EINVAL);
 	}
+	/* A type and its predecessor, in either order. */
+	types[1] = old;
+	KUNIT_EXPECT_EQ(test, klp_shadow_register(&mod_a, &mod_a, types, 2, true), -EINVAL);
+	types[0] = old;
+	types[1] = good;
+	KUNIT_EXPECT_EQ(test, klp_shadow_register(&mod_a, &mod_a, types, 2, true), -EINVAL);
 }
 
 /*
@@ -926,6 +932,32 @@ static void g15_shared_after_a_forced_one(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED_2));
 	KUNIT_EXPECT_NOT_NULL(test, klp_shadow_get(NULL, ID_SHARED));
 	leave(&mod_a);
+}
+
+static void needs_shared(void *obj, void *shadow_data)
+{
+	calls.wrong += !klp_shadow_get(NULL, ID_SHARED);
+	calls.dtors++;
+}
+
+/* Destructors of other types may use it, whatever the order of the types, also of hidden ones. */
+static void g15_shared_goes_last(struct kunit *test)
+{
+	static struct klp_shadow_type types[] = { SHARED(), SMALL(), SHARED() };
+
+	types[1].dtor = needs_shared;
+	KUNIT_ASSERT_EQ(test, begin_types(&mod_a, types, 3, true), 0);
+	klp_shadow_complete(true);
+	KUNIT_EXPECT_EQ(test, add(&types[1], 2), 2U);
+	klp_shadow_transition(&mod_a, false, false);
+	klp_shadow_transition(&mod_a, false, true);
+	klp_shadow_complete(true);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 0U);
+	KUNIT_EXPECT_TRUE(test, add_one(&types[1], 3));
+	disable(&mod_a);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 3U);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+	KUNIT_EXPECT_NULL(test, klp_shadow_get(NULL, ID_SHARED));
 }
 
 /* Typed calls that free do nothing before klp_enable_patch(), and after the last flush. */
@@ -1297,6 +1329,39 @@ static void g16_some_go_meanwhile(struct kunit *test)
 
 /* === G17, open while all tasks run a livepatch with the type === */
 
+/* A variable is not moved to a parent that has one of the other type: one would be freed. */
+static void g16_moves_beside_none(struct kunit *test)
+{
+	static struct klp_shadow_type a = SMALL(), b = LARGE();
+
+	KUNIT_ASSERT_EQ(test, enable(&mod_a, &a, true), 0);
+	KUNIT_EXPECT_TRUE(test, add_one(&a, 1));
+	KUNIT_ASSERT_EQ(test, begin(&mod_b, &b, true), 0);
+	KUNIT_EXPECT_TRUE(test, add_one(&b, 2));
+	KUNIT_EXPECT_EQ(test, __klp_shadow_type_move(&parents[1], &parents[2], &b, GFP_KERNEL),
+			-EEXIST);
+	KUNIT_EXPECT_EQ(test, __klp_shadow_type_move(&parents[2], &parents[1], &b, GFP_KERNEL),
+			-EEXIST);
+	KUNIT_EXPECT_EQ(test, __klp_shadow_type_move(&parents[2], &parents[1], &a, GFP_KERNEL),
+			-EEXIST);
+	KUNIT_EXPECT_EQ(test, __klp_shadow_type_move(&parents[3], &parents[1], &b, GFP_KERNEL),
+			-ENOENT);
+	KUNIT_EXPECT_EQ(test, count_id(ID), 1U);
+	KUNIT_EXPECT_EQ(test, count_id(ID_LARGE), 1U);
+	/* Old code may have added one to a parent that has a new one. */
+	KUNIT_EXPECT_TRUE(test, add_one(&a, 2));
+	KUNIT_EXPECT_EQ(test, __klp_shadow_type_move(&parents[2], &parents[3], &b, GFP_KERNEL), 0);
+	KUNIT_EXPECT_NULL(test, klp_shadow_get(&parents[2], ID));
+	KUNIT_EXPECT_NULL(test, klp_shadow_get(&parents[2], ID_LARGE));
+	KUNIT_EXPECT_EQ(test, __klp_shadow_type_move(&parents[3], &parents[2], &b, GFP_KERNEL), 0);
+	klp_shadow_complete(true);
+	leave(&mod_a);
+	KUNIT_EXPECT_EQ(test, count(&b), 2U);
+	KUNIT_EXPECT_EQ(test, calls.dtors, 1U);
+	disable(&mod_b);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
 static void g17_not_before_all_tasks_are_patched(struct kunit *test)
 {
 	static struct klp_shadow_type a = SMALL();
@@ -1581,6 +1646,7 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g15_shared_is_handed_on),
 	KUNIT_CASE(g15_shared_cannot_be_created),
 	KUNIT_CASE(g15_shared_after_a_forced_one),
+	KUNIT_CASE(g15_shared_goes_last),
 	KUNIT_CASE(g15_not_registered),
 	KUNIT_CASE(g15_comes_before_the_last_is_flushed),
 	KUNIT_CASE(g16_each_is_converted_once),
@@ -1595,6 +1661,7 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g16_no_memory),
 	KUNIT_CASE(g16_shared),
 	KUNIT_CASE(g16_some_go_meanwhile),
+	KUNIT_CASE(g16_moves_beside_none),
 	KUNIT_CASE(g17_not_before_all_tasks_are_patched),
 	KUNIT_CASE(g17_cancelled),
 	KUNIT_CASE(g17_reversed_before_conversion),
