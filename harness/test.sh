@@ -84,6 +84,7 @@ end()
 	local name
 
 	for name; do
+		touch "$logs/$name.tap"
 		tally "$name" "$logs/$name.tap" "$(cat "$logs/$name.status" 2>/dev/null || echo 1)"
 	done
 	echo
@@ -95,7 +96,7 @@ end()
 	((failed == 0)) && exit 0 || exit 1
 }
 
-rm -f "$logs"/*.status
+rm -f "$logs"/*.{status,tap}
 if [[ $ARCH != x86_64 ]]; then
 	"$TOP/harness/setup.sh" "${EMULATOR[$ARCH]}"
 	"$TOP/harness/kernel/build.sh"
@@ -107,12 +108,15 @@ if [[ $ARCH != x86_64 ]]; then
 	end selftests stock tools
 fi
 
-"$TOP/harness/kernel/build.sh"
-"$TOP/harness/vm/rootfs.sh"
-"$TOP/harness/kernel/stock-livepatches.sh"
+# prepare(): what the VM needs beside its kernel
+prepare()
+{
+	"$TOP/harness/vm/rootfs.sh"
+	"$TOP/harness/kernel/stock-livepatches.sh"
+}
 
 # Two lanes of similar duration run in parallel, because emulation uses one of two CPUs most
-# of the time.
+# of the time. The second one begins with parts that do not use the VM, during prepare().
 lane_1()
 {
 	part selftests "$TOP/harness/vm/vm.sh" -t 1500 "$TOP/harness/vm/jobs/selftests.sh"
@@ -120,32 +124,62 @@ lane_1()
 	part start "$TOP/harness/start.sh"
 	part stock-livepatches vm stock-livepatches -t 300
 	part torture "$TOP/harness/torture/torture.sh" 15 "${SCENARIOS[@]}"
+	part busted "$TOP/harness/busted/busted.sh" -g "${BUSTED[@]}"
 }
 
-lane_2()
+no_vm()
 {
 	part check "$TOP/harness/check.sh" "${CHECKS[@]}"
 	part litmus "$TOP/harness/litmus.sh"
 	part twin "$TOP/harness/twin.sh"
+}
+
+lane_2()
+{
 	part harness "$TOP/harness/selftest/run.sh"
 	ROUNDS=3 part tools "$TOP/harness/klp-shadow/klp-shadow.sh"
 	part million "$TOP/harness/vm/vm.sh" -t 1200 -a 'kmemleak=off slub_debug=- klp_shadow.check_parents=0' \
 		"$TOP/harness/vm/jobs/million.sh"
-	part busted "$TOP/harness/busted/busted.sh" -g "${BUSTED[@]}"
 	part demo vm demo -t 300
 	part takeover "$TOP/harness/takeover/takeover.sh" basic replace forced asleep
 }
 
+# start(command...): run it in the background, as a process group that stop() can end
+start()
+{
+	set -m
+	"$@" </dev/null &
+	set +m
+}
+
+# stop(): end what start() has started and still runs
+stop()
+{
+	local group
+
+	for group in $(jobs -pr); do
+		kill -- "-$group" 2>/dev/null || :
+	done
+}
+
+trap stop EXIT
+trap 'exit 1' HUP INT TERM
+start "$TOP/harness/kernel/build.sh"
+wait "$!"
+# Both lanes need this tree, and source.sh must not unpack it twice.
+"$TOP/harness/source.sh" stock
 # Tell torture.sh and busted.sh that this kernel is up to date.
 export KLP_BUILT=$BUILD/$LINE
-set -m
-lane_2 >"$logs/lane-2" 2>&1 &
-other=$!
-set +m
-trap 'kill -- -$other 2>/dev/null' EXIT
-lane_1
-wait "$other" || :
-trap - EXIT
+start no_vm >"$logs/lane-2" 2>&1
+no_vm=$!
+start prepare
+wait "$!"
+start lane_1
+lane_1=$!
+wait "$no_vm" || :
+start lane_2 >>"$logs/lane-2" 2>&1
+wait "$!" || :
+wait "$lane_1" || :
 cat "$logs/lane-2"
 end selftests kunit start stock-livepatches torture takeover check litmus twin harness tools million \
 	busted demo
