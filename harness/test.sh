@@ -167,7 +167,8 @@ trap 'exit 1' HUP INT TERM
 start "$TOP/harness/kernel/build.sh"
 wait "$!"
 # Both lanes need this tree, and source.sh must not unpack it twice.
-"$TOP/harness/source.sh" stock
+start "$TOP/harness/source.sh" stock
+wait "$!"
 # Tell torture.sh and busted.sh that this kernel is up to date.
 export KLP_BUILT=$BUILD/$LINE
 start no_vm >"$logs/lane-2" 2>&1
