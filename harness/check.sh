@@ -90,10 +90,10 @@ prepare()
 	done
 	[[ ! -f $1/prepared ]] || return 0
 	{
-		"${@:2}" tinyconfig
-		sed 's/[[:space:]]*#.*//' "${configs[@]}" >"$1/fragment"
-		"$src/scripts/kconfig/merge_config.sh" -m -O "$1" "$1/.config" "$1/fragment"
-		"${@:2}" olddefconfig
+		"${@:2}" tinyconfig &&
+		sed 's/[[:space:]]*#.*//' "${configs[@]}" >"$1/fragment" &&
+		"$src/scripts/kconfig/merge_config.sh" -m -O "$1" "$1/.config" "$1/fragment" &&
+		"${@:2}" olddefconfig &&
 		"${@:2}" -j"$(nproc)" modules_prepare
 	} >"$log" 2>&1 || die "Linux $LINE cannot be configured, see $log"
 	touch "$1/prepared"
@@ -223,7 +223,7 @@ check_uml()
 		# As the kernel's kunit.py does.
 		cp "$config" "$um/.config"
 		{
-			make -s -C "$src" O="$um" ARCH=um olddefconfig
+			make -s -C "$src" O="$um" ARCH=um olddefconfig &&
 			make -s -C "$src" O="$um" ARCH=um -j"$(nproc)" prepare
 		} >"$log" 2>&1 || die "user-mode Linux cannot be configured, see $log"
 		touch "$um/prepared"

@@ -82,14 +82,14 @@ install_for_vm()
 	say "installing modules and selftests"
 	rm -rf "$to"
 	{
-		kmake INSTALL_MOD_PATH="$to" INSTALL_MOD_STRIP=1 modules_install
-		kmake headers
-		make -C "$src/tools/testing/selftests" O="$obj" ARCH="$ARCH" CROSS_COMPILE="$CROSS" \
+		kmake -j"$(nproc)" INSTALL_MOD_PATH="$to" INSTALL_MOD_STRIP=1 modules_install &&
+		kmake -j"$(nproc)" headers &&
+		make -j"$(nproc)" -C "$src/tools/testing/selftests" O="$obj" ARCH="$ARCH" CROSS_COMPILE="$CROSS" \
 			TARGETS=livepatch KDIR="$obj" KHDR_INCLUDES="-isystem $obj/usr/include" \
-			INSTALL_PATH="$to/selftests" install
-		[[ ! -d $src/tools/livepatch ]] ||
-			make -C "$src/tools/livepatch" O="$obj/klp-shadow" CROSS_COMPILE="$CROSS" \
-				DESTDIR="$to" prefix= LDFLAGS=-static install
+			INSTALL_PATH="$to/selftests" install &&
+		{ [[ ! -d $src/tools/livepatch ]] ||
+			make -j"$(nproc)" -C "$src/tools/livepatch" O="$obj/klp-shadow" CROSS_COMPILE="$CROSS" \
+				DESTDIR="$to" prefix= LDFLAGS=-static install; }
 	} >>"$log" 2>&1 || die "installing failed: $(grep -m 1 -E 'error:|Error |\*\*\*' "$log"); see $log"
 	# The selftests of 7.3 check that a directory exists there, which may be empty.
 	rm -f "$to"/lib/modules/*/{build,source}

@@ -13,24 +13,22 @@ dir=$BUILD/$LINE
 obj=$dir/stock-obj
 out=$dir/install/stock-livepatches
 log=$dir/stock-livepatches.log
-samples=(livepatch-shadow-mod livepatch-shadow-fix1 livepatch-shadow-fix2)
+samples=(livepatch-shadow-mod.c livepatch-shadow-fix1.c livepatch-shadow-fix2.c)
 
 "$TOP/harness/source.sh" stock
 say "building stock livepatches against stock Linux $LINE"
 mkdir -p "$obj"
 {
 	if ! cmp -s "$dir/obj/.config" "$obj/config.of-ours"; then
-		cp "$dir/obj/.config" "$obj/.config"
-		make -C "$dir/stock" O="$obj" ARCH=x86_64 olddefconfig
-		make -C "$dir/stock" O="$obj" ARCH=x86_64 -j"$(nproc)" modules_prepare
+		cp "$dir/obj/.config" "$obj/.config" &&
+		make -C "$dir/stock" O="$obj" ARCH=x86_64 olddefconfig &&
+		make -C "$dir/stock" O="$obj" ARCH=x86_64 -j"$(nproc)" modules_prepare &&
 		cp "$dir/obj/.config" "$obj/config.of-ours"
-	fi
-	rm -rf "$out"
-	mkdir -p "$out"
-	for sample in "${samples[@]}"; do
-		cp "$dir/stock/samples/livepatch/$sample.c" "$out"
-		echo "obj-m += $sample.o"
-	done >"$out/Makefile"
+	fi &&
+	rm -rf "$out" &&
+	mkdir -p "$out" &&
+	cp "${samples[@]/#/$dir/stock/samples/livepatch/}" "$out" &&
+	printf 'obj-m += %s\n' "${samples[@]/%.c/.o}" >"$out/Makefile" &&
 	# There is no stock kernel to take the list of symbols from.
 	make -C "$dir/stock" O="$obj" ARCH=x86_64 M="$out" KBUILD_MODPOST_WARN=1 modules
 } >"$log" 2>&1 || die "building stock livepatches failed, see $log"
