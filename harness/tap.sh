@@ -18,9 +18,9 @@ result()
 	[[ ! $not || ! ${3:-} ]] || sed 's/^/# /' "$3"
 }
 
-# plan(): print the plan, which is last; false if a test has failed
+# plan(): print the plan, which is last; false if a test has failed, or none was run
 plan()
 {
 	echo "1..$count"
-	((failed == 0))
+	((count && !failed))
 }
