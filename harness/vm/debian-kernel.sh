@@ -67,9 +67,8 @@ modules()
 # An initial file system that loads what the root file system needs.
 initrd()
 {
-	local dir file
-
 	dir=$(mktemp -d)
+	trap 'rm -rf "$dir"' EXIT
 	mkdir "$dir"/{bin,proc,sys,dev,root,modules}
 	cp "$root/bin/busybox" "$dir/bin/"
 	modules "${BOOT_MODULES[@]}" >"$dir/list"
@@ -90,7 +89,6 @@ initrd()
 	chmod 755 "$dir/init"
 	ln -s busybox "$dir/bin/sh"
 	(cd "$dir" && find . | bin/busybox cpio -o -H newc 2>/dev/null) | gzip -1 >"$DIR/initrd"
-	rm -rf "$dir"
 }
 
 # with_series(directory): that system with the packages of our kernel
