@@ -81,10 +81,10 @@ if [[ ! ${1:-} ]]; then
 	"$TOP/harness/source.sh" stock
 	selftests
 fi
-if [[ -f $dir/ko/klp_shadow.ko ]] && diff -r "$dir/source" "$dir/new" >/dev/null; then
+if [[ -f $dir/built ]] && diff -r "$dir/source" "$dir/new" >/dev/null; then
 	exit 0
 fi
-rm -rf "$dir"/{source,ko}
+rm -rf "$dir"/{source,ko,built}
 mv "$dir/new" "$dir/source"
 
 say "building klp_shadow for $kernel${1:+, broken: $(basename "$1" .patch)}"
@@ -92,7 +92,6 @@ KCFLAGS=-Werror "$build_modules" -m "$dir/source" "$dir/ko"
 # No emulated CPU has indirect branch tracking; klp_kernel_find_function() has the reason.
 if objdump -dr "$built"/kernel/livepatch/takeover/{kernel,lifetimes,redirect,tasks}.o |
    grep -E 'indirect_thunk|call +\*' >"$dir/indirect"; then
-	rm "$dir/ko/klp_shadow.ko"
 	die "the module calls functions of the kernel by pointers: $(head -n 1 "$dir/indirect")"
 fi
 [[ ${1:-} ]] || install_selftests
@@ -103,6 +102,7 @@ make -s -C "$dir/source" klp-reloc
 mv "$dir/source/klp-reloc" "$dir/"
 "$dir/klp-reloc" "$dir/ko/klp_shadow.ko" klp_kernel_lookup kallsyms_lookup_name
 if grep -m 1 'WARNING\|warning:' "$log" >&2; then
-	rm "$dir/ko/klp_shadow.ko"
 	die "the build has a warning, see $log"
 fi
+# Last, so that a build that was interrupted does not count.
+touch "$dir/built"
