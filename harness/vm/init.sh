@@ -14,6 +14,11 @@ mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /payload
 mkdir -p /dev/pts /dev/shm
+# The kselftest runner appends to /dev/stdout, which would be a file.
+ln -s /proc/self/fd /dev/fd
+for i in 0:stdin 1:stdout 2:stderr; do
+	ln -s "fd/${i%:*}" "/dev/${i#*:}"
+done
 mount -t devpts devpts /dev/pts
 
 if [[ $(</proc/cmdline) =~ payload_at=([0-9]+) ]]; then
