@@ -17,4 +17,7 @@ find /sys/kernel/debug/gcov -name '*.gcda' | while read -r file; do
 done
 tar -c -f /dev/vdc -C /tmp/counts .
 
-[[ $(grep -cE '^ok [0-9]+ ' /tmp/tap) == "${#tests[@]}" ]]
+# These samples need another configuration. Other scripts skip if a module was not built.
+skipped=$(grep -E '^ok [0-9]+ .*# SKIP' /tmp/tap | grep -vE 'test-shadow-(tasks|socks|stations)\.sh')
+[[ ! $skipped ]] || sed -E 's/^(.*) # SKIP.*/not \1: skipped/' <<<"$skipped"
+[[ ! $skipped && $(grep -cE '^ok [0-9]+ ' /tmp/tap) == "${#tests[@]}" ]]

@@ -12,11 +12,13 @@ extra=/lib/modules/$(uname -r)/extra
 mkdir -p "$extra"
 cp modules/*.ko "$extra/"
 depmod -a
+# Debian's kernel has neither failslab nor samples. Other scripts skip if a module was not built.
+may_skip='^test-shadow-(failure|samples|tasks|socks|stations)\.sh$'
 for script in test-*.sh; do
 	"./$script" >/tmp/log 2>&1
 	status=$?
-	if ((status == 4)); then
-		result 0 "$script # SKIP $(sed -n 's,.*SKIP ,,p' /tmp/log | head -n 1)"
+	if ((status == 4)) && [[ $script =~ $may_skip ]]; then
+		result 0 "$script # SKIP $(sed -n 's,.*SKIP:* ,,p' /tmp/log | head -n 1)"
 	else
 		result "$status" "$script: $(grep -cE '^ok |\.\.\. ok$' /tmp/log)" /tmp/log
 	fi
