@@ -325,6 +325,7 @@ check_examples()
 		compiled+=("$(basename "$page" .rst).o")
 		page_code "$page" >"$work/${compiled[-1]%o}c"
 	done
+	((${#compiled[@]})) || die "no C code in ${pages[*]}"
 	printf 'obj-m := %s\nccflags-y := -I%s -I%s\n' "${compiled[*]}" "$TOP/harness/docs" \
 		"$TOP/samples/livepatch" >"$work/Kbuild"
 	each "examples" "$work" compiled "${kmake[@]}" M="$work" W=1 KCFLAGS=-Werror

@@ -24,4 +24,5 @@ cp "$work"/*.ko "$work/payload/"
 awk '/^\t# / { on = 1 }
 	!/^\t/ { on = 0 }
 	on { print substr($0, 2) }' "$page" >"$work/payload/transcript"
+[[ -s $work/payload/transcript ]] || die "$page has no commands"
 "$TOP/harness/vm/vm.sh" -t 300 -p "$work/payload" "$TOP/harness/vm/jobs/start.sh"

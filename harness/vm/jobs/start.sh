@@ -44,6 +44,7 @@ while IFS= read -r line <&9; do
 	[[ ! $command ]] || check "$command" "$expected"
 	command=${line#\# } expected=
 done 9</payload/transcript
+[[ $command ]] || exit
 check "$command" "$expected"
 [[ ! -e /sys/module/livepatch_shadow_driver ]]
 result $? "nothing is left"
