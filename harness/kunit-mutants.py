@@ -78,9 +78,11 @@ def main():
                     mutant.result = 'does not compile'
                 elif kernel.code(file) in known:
                     mutant.result = 'identical'
+                elif kernel.make('linux'):
+                    mutant.result = 'does not link'
                 else:
                     known.add(kernel.code(file))
-                    seen = kernel.run() if not kernel.make('linux') else 'link'
+                    seen = kernel.run()
                     mutant.result = f'caught by {seen}' if seen else 'survived'
                 if mutant.result == 'survived' and mutant.name in reasons:
                     mutant.result = 'explained'
@@ -89,6 +91,8 @@ def main():
         finally:
             with open(kernel.path(file), 'w') as f:
                 f.write(source)
+    if not done:
+        sys.exit(f'kunit-mutants.py: of {n} mutants that match the pattern, none is chosen')
     return int(mutants.too_many_survive(done))
 
 

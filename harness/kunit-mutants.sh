@@ -10,8 +10,14 @@
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+pattern=${1:-}
+every=${2:-1}
+[[ $every =~ ^[1-9][0-9]*$ ]] || die "EVERY=$every is not a number: give one such as EVERY=10"
+python3 -c 'import re, sys; re.compile(sys.argv[1])' "$pattern" 2>/dev/null ||
+	die "PATTERN=$pattern is not a regular expression"
 set_line
+mkdir -p "$BUILD/$LINE"
 export KERNEL=$LINE KUNIT_TREE=src-mutants KUNIT_FILTER='klp_shadow_[tm]*.*'
 "$TOP/harness/kunit.sh" >"$BUILD/$LINE/mutants.log" 2>&1 ||
 	die "the store as it is does not pass: $(tail -n 1 "$BUILD/$LINE/mutants.log")"
-exec "$TOP/harness/kunit-mutants.py" "$BUILD/$LINE" "$KUNIT_FILTER" "${1:-}" "${2:-1}"
+exec "$TOP/harness/kunit-mutants.py" "$BUILD/$LINE" "$KUNIT_FILTER" "$pattern" "$every"
