@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Usage: mutants.py SOURCE OUTPUT [TEXT]
 
-Break klp-shadow in known ways, one at a time, and run test.py, which must fail. Prints TAP.
-With TEXT: only those whose names have it.
+Break klp-shadow in known ways, one at a time, and run test.py, which must fail. The program
+as it is must pass. Prints TAP. With TEXT: only those whose names have it.
 """
 import os
 import shutil
@@ -71,11 +71,31 @@ MUTANTS = [
 ]
 
 
+def try_it(output):
+    """Why the program in a directory cannot be built, or None, and the status of test.py."""
+    make = subprocess.run(['make', '-s', '-C', output, 'CFLAGS=-O1 -w -fsanitize=address,'
+                           'undefined -fno-sanitize-recover=all'],
+                          capture_output=True, text=True, check=False)
+    if make.returncode:
+        return make.stderr.splitlines()[0], 0
+    test = subprocess.run([os.path.join(output, 'tests/test.py'),
+                           os.path.join(output, 'klp-shadow')],
+                          capture_output=True, text=True, check=False)
+    return None, test.returncode
+
+
 def main():
     if len(sys.argv) not in (3, 4):
         sys.exit(__doc__.splitlines()[0])
     source, output = sys.argv[1:3]
     chosen = [mutant for mutant in MUTANTS if ''.join(sys.argv[3:]) in mutant[0]]
+    if not chosen:
+        sys.exit(f'mutants.py: no mutant has "{sys.argv[3]}" in its name')
+    shutil.rmtree(output, ignore_errors=True)
+    shutil.copytree(source, output)
+    problem, status = try_it(output)
+    if problem or status:
+        sys.exit(f'mutants.py: the program as it is does not pass: {problem or "test.py fails"}')
     failed = 0
     print(f'1..{len(chosen)}')
     for number, (name, file, old, new) in enumerate(chosen, 1):
@@ -84,22 +104,13 @@ def main():
         path = os.path.join(output, file)
         with open(path, encoding='utf-8') as stream:
             text = stream.read()
-        problem = None
         if old not in text:
             problem = f'{file} has no "{old}"'
         else:
             with open(path, 'w', encoding='utf-8') as stream:
                 stream.write(text.replace(old, new))
-            make = subprocess.run(['make', '-s', '-C', output, 'CFLAGS=-O1 -w -fsanitize=address,'
-                                   'undefined -fno-sanitize-recover=all'],
-                                  capture_output=True, text=True, check=False)
-            if make.returncode:
-                problem = make.stderr.splitlines()[0]
-        if not problem:
-            test = subprocess.run([os.path.join(output, 'tests/test.py'),
-                                   os.path.join(output, 'klp-shadow')],
-                                  capture_output=True, text=True, check=False)
-            if test.returncode == 0:
+            problem, status = try_it(output)
+            if not problem and not status:
                 problem = 'no test fails'
         failed += bool(problem)
         print(f'{"not " if problem else ""}ok {number} klp-shadow, broken: {name}', flush=True)
