@@ -37,7 +37,7 @@ kmake M="$out/module" modules
 cp "$out/module"/*.ko "$out/payload/"
 
 vm=
-trap '[[ -z $vm ]] || kill -- "-$vm" 2>/dev/null' EXIT
+trap '[[ -z $vm ]] || kill -- "-$vm" 2>/dev/null || :' EXIT
 set -m
 VM_GDB=$out/gdb VM_LOG=$out/vm "$TOP/harness/vm/vm.sh" -t 900 -m 512M -p "$out/payload" \
 	-a 'nokaslr kmemleak=off slub_debug=- qemu_fw_cfg.ioport=12@0x510:0:1:4' "$TOP/harness/klp-shadow/dump-job.sh" >"$out/vm.log" 2>&1 &

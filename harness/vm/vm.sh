@@ -85,7 +85,7 @@ rm -f "$log".{console,out,verdict}
 
 work=$(mktemp -d)
 qemu=
-trap '[[ -z $qemu ]] || kill "$qemu" 2>/dev/null; rm -rf "$work"' EXIT
+trap '[[ -z $qemu ]] || kill "$qemu" 2>/dev/null || :; rm -rf "$work"' EXIT
 
 # payload(directory...): the guest's second disk, a tar of everything it runs
 payload()
