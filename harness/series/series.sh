@@ -133,9 +133,10 @@ files()
 }
 
 src=$dir/src
-mapfile -t configs < <(fragments x86_64)
+ARCH=x86_64
+mapfile -t configs < <(fragments)
 # The samples that need these fit Linux 6.1 alone.
-[[ $LINE != 6.1 ]] || mapfile -t -O "${#configs[@]}" configs < <(fragments x86_64-real)
+[[ $LINE != 6.1 ]] || configs+=("$TOP/harness/kernel/x86_64-real.config")
 mkdir -p "$obj"
 rm -f "$obj/fragment.done"
 configure "the kernel of the series" "${configs[@]}"
