@@ -124,14 +124,15 @@ boot()
 	qemu=$!
 }
 
-# await(seconds): false if QEMU is still there then; its status into ended
+# await(seconds): false if QEMU is still there then, or has said nothing by KVM for 5 s; its
+# status into ended
 await()
 {
-	local end=$((SECONDS + $1))
+	local start=$SECONDS
 
 	ended=0
 	while kill -0 "$qemu" 2>/dev/null; do
-		if ((SECONDS >= end)); then
+		if ((SECONDS - start >= $1)) || [[ $accel == kvm && ! -s $log.console && $((SECONDS - start)) -ge 5 ]]; then
 			kill -9 "$qemu"
 			wait "$qemu" 2>/dev/null || :
 			qemu=
@@ -152,12 +153,19 @@ accelerator()
 		echo tcg,thread=multi
 		return
 	fi
-	if [[ ! -f $cache ]]; then
-		echo tcg,thread=multi >"$cache"
-		if [[ -w /dev/kvm ]] && VM_LOG=$SHARED/logs/kvm VM_ACCEL=kvm VM_DISK='' \
+	if [[ ! -w /dev/kvm ]]; then
+		echo tcg,thread=multi
+		return
+	fi
+	if [[ ! -s $cache ]]; then
+		if VM_LOG=$SHARED/logs/kvm VM_ACCEL=kvm VM_DISK='' \
 		   "$0" -t 20 "$TOP/harness/vm/jobs/nothing.sh" >/dev/null 2>&1; then
-			echo kvm >"$cache"
+			echo kvm >"$cache.$$"
+		else
+			echo tcg,thread=multi >"$cache.$$"
 		fi
+		# Another VM may read it.
+		mv "$cache.$$" "$cache"
 	fi
 	cat "$cache"
 }
