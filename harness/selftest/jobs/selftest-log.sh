@@ -12,7 +12,7 @@ quietly()
 	LC_ALL=de_DE.UTF-8 "$@" >/tmp/out 2>&1 || { cat /tmp/out; exit 1; }
 }
 
-(while sleep 0.2; do dmesg -C; done) &
+(while sleep 1; do dmesg -C; done) &
 clearing=$!
 quietly ./test-shadow-ctor.sh
 quietly ./test-shadow-api.sh
@@ -29,7 +29,7 @@ set +m
 [[ ! $(ls -A /sys/kernel/livepatch) ]] || { echo "a livepatch is still enabled"; exit 1; }
 ! grep -q '^test_klp_shadow' /proc/modules || { echo "a module is still loaded"; exit 1; }
 
-sed 's/^finish$/echo "INFO: task hung" >\/dev\/kmsg; sleep 1; finish/' test-shadow-api.sh >./test-bad-log.sh
+sed 's/^finish$/echo "INFO: task hung" >\/dev\/kmsg; sleep 2; finish/' test-shadow-api.sh >./test-bad-log.sh
 chmod +x ./test-bad-log.sh
 ./test-bad-log.sh >/tmp/out 2>&1 && { echo "a bad line was not seen"; exit 1; }
 kill "$clearing"
