@@ -187,11 +187,21 @@ rootfs_image()
 	echo "$SHARED/rootfs${1:+-$1}$([[ $ARCH == x86_64 ]] || echo "-$ARCH").ext2"
 }
 
+# Kernels beside that of 'make kernel': those of torture/kernels, and of other scripts.
+VARIANTS=(coverage cost debian debian-series dwarf real stock takeover-debug)
+
 # set_dir(): set DIR to the directory where the kernel of the line is built: that of
 # 'make kernel', or of ARCH or VARIANT if these are in the environment
 set_dir()
 {
+	local known
+
 	set_arch
+	known=("$TOP"/harness/torture/kernels/*.config)
+	known=("${known[@]##*/}")
+	known=("${VARIANTS[@]}" "${known[@]%.config}")
+	[[ " ${known[*]} " == *" ${VARIANT:-${known[0]}} "* ]] ||
+		die "VARIANT=$VARIANT is not a kernel of the harness; there are: ${known[*]}"
 	DIR=$BUILD/$LINE
 	[[ $ARCH == x86_64 ]] || DIR+=/$ARCH
 	[[ ! ${VARIANT:-} ]] || DIR+=/$VARIANT

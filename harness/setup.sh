@@ -11,10 +11,12 @@
 PACKAGES=(
 	# to fetch, unpack and overlay the source of a kernel
 	debian-archive-keyring patch xz-utils
+	# to write the series, which the tests of the harness do
+	git
 	# to build it
 	bc bison build-essential flex kmod libelf-dev perl rsync
 	# to boot it
-	genext2fs mmdebstrap qemu-system-x86
+	genext2fs mmdebstrap qemu-system-x86 uidmap
 	# to check our sources
 	codespell python3 shellcheck sparse
 	# additional packages of the caller
@@ -22,6 +24,8 @@ PACKAGES=(
 )
 
 [[ -f /etc/debian_version ]] || die "this is not a Debian system; the harness needs Debian 12 or later"
+[[ $(dpkg --print-architecture) == amd64 ]] ||
+	die "this Debian is $(dpkg --print-architecture); the harness needs amd64, also for ARCH=arm64, s390 or powerpc"
 
 missing=()
 for package in "${PACKAGES[@]}"; do
