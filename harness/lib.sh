@@ -211,7 +211,7 @@ set_dir()
 build_modules()
 {
 	[[ -f $DIR/obj/Module.symvers ]] || die "no kernel in $DIR/obj: 'make kernel KERNEL=$LINE' builds one"
-	make -C "$BUILD/$LINE/src" O="$DIR/obj" ARCH="$ARCH" CROSS_COMPILE="$CROSS" M="$1" modules \
+	make -j"$(nproc)" -C "$BUILD/$LINE/src" O="$DIR/obj" ARCH="$ARCH" CROSS_COMPILE="$CROSS" M="$1" modules \
 		>"$1/log" 2>&1 ||
 		die "modules could not be built: $(grep -m 1 -E 'error:|\*\*\*' "$1/log"); see $1/log"
 }

@@ -124,7 +124,7 @@ if [[ ${1:-} == -m ]]; then
 	# The unpacked system, with this machine's devices.
 	# shellcheck disable=SC2016  # expanded inside
 	unshare --map-root-user --mount sh -ec 'mount --rbind /dev "$1/dev"; exec chroot "$@"' sh "$root" \
-		/usr/bin/make -C "/lib/modules/$release/build" M=/tmp/module "KCFLAGS=${KCFLAGS:-}" modules \
+		/usr/bin/make -j"$(nproc)" -C "/lib/modules/$release/build" M=/tmp/module "KCFLAGS=${KCFLAGS:-}" modules \
 		>"$log" 2>&1 ||
 		die "modules for Debian's Linux $LINE could not be built: $(grep -m 1 -E 'error:|\*\*\*' "$log" || tail -n 1 "$log"); see $log"
 	find "$root/tmp/module" -name '*.ko' -exec cp {} "$3/" \;
