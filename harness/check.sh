@@ -9,6 +9,8 @@
 
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=SCRIPTDIR/kernel/kbuild.sh
+. "$TOP/harness/kernel/kbuild.sh"
 
 VERBS=(compile clang sparse uml checkpatch kernel-doc examples coccicheck shellcheck spelling)
 
@@ -81,22 +83,32 @@ mapfile -t module_objects < <(find "$TOP/$modules" -name '*.c' -printf '%f\n' | 
 # prepare(directory, make...): make an overlaid tree and a configuration that can compile
 prepare()
 {
-	local configs=("$TOP"/harness/kernel/{vm,x86_64,x86_64-real}.config) f
+	local ARCH=x86_64 obj=$1 make=("${@:2}") real=$TOP/harness/kernel/x86_64-real.config configs f
 
+	mapfile -t configs < <(fragments)
+	# The samples that need these fit Linux 6.1 alone.
+	[[ $LINE != 6.1 ]] || configs+=("$real")
 	"$TOP/harness/source.sh" >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
 	mkdir -p "$1"
 	for f in "${configs[@]}" "$TOP/harness/check.sh"; do
 		[[ ! $f -nt $1/prepared ]] || rm -f "$1/prepared"
 	done
 	[[ ! -f $1/prepared ]] || return 0
-	{
-		"${@:2}" tinyconfig &&
-		sed 's/[[:space:]]*#.*//' "${configs[@]}" >"$1/fragment" &&
-		"$src/scripts/kconfig/merge_config.sh" -m -O "$1" "$1/.config" "$1/fragment" &&
-		"${@:2}" olddefconfig &&
-		"${@:2}" -j"$(nproc)" modules_prepare
-	} >"$log" 2>&1 || die "Linux $LINE cannot be configured, see $log"
+	rm -f "$1/fragment.done"
+	if [[ $LINE == 6.1 && ${make[*]} == *CC=clang* ]]; then
+		# What of it clang does not have.
+		grep -v '^CONFIG_DEBUG_SECTION_MISMATCH=' "$real" >"$1/real.config"
+		configs[-1]=$1/real.config
+	fi
+	configure "Linux $LINE for the checks" "${configs[@]}"
+	kmake -j"$(nproc)" modules_prepare >"$log" 2>&1 || die "Linux $LINE cannot be configured, see $log"
 	touch "$1/prepared"
+}
+
+# kmake(argument...): the make of prepare(), for configure()
+kmake()
+{
+	"${make[@]}" "$@"
 }
 
 tree()
