@@ -379,6 +379,8 @@ def main():
         with open(args.f) as f:
             names = set(f.read().splitlines())
         mutants = [m for m in mutants if m.name in names]
+    if not mutants:
+        sys.exit('mutants.py: no mutant fits; -l lists their names')
     if args.l:
         print('\n'.join(m.name for m in mutants))
         return 0
