@@ -42,20 +42,21 @@ static int free_bulk(unsigned int how)
 {
 	struct kmem_cache *bulk;
 	void *objects[BULK];
-	int n;
+	bool all;
 
 	bulk = kmem_cache_create("klp_shadow_bulk", PAGE_SIZE / 4, 0, 0, no_ctor);
 
 	if (!bulk)
 		return -ENOMEM;
-	n = kmem_cache_alloc_bulk(bulk, GFP_KERNEL, BULK, objects);
-	if (n) {
-		add(objects[n / 2], how);
-		kmem_cache_free_bulk(bulk, n, objects);
+	/* All or none: new kernels return a bool, old ones the number. */
+	all = kmem_cache_alloc_bulk(bulk, GFP_KERNEL, BULK, objects);
+	if (all) {
+		add(objects[BULK / 2], how);
+		kmem_cache_free_bulk(bulk, BULK, objects);
 	}
 	kmem_cache_destroy(bulk);
 
-	return n ? 0 : -ENOMEM;
+	return all ? 0 : -ENOMEM;
 }
 
 /*
