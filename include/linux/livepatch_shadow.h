@@ -329,7 +329,8 @@ static __always_inline void *__klp_shadow_type_get(void *obj, struct klp_shadow_
  * callbacks: a livepatch that is not registered would move variables of others.
  *
  * Context: As klp_shadow_move().
- * Return: As klp_shadow_move(). A variable that could not be moved stays on @from.
+ * Return: As klp_shadow_move(); -EEXIST also if @to has one of a predecessor or successor.
+ * A variable that could not be moved stays on @from.
  */
 #define klp_shadow_var_move(from, to, _name, gfp_flags)		\
 	__klp_shadow_no_tail_call(__klp_shadow_type_move(from, to, __klp_shadow_type_of(_name), \
