@@ -166,15 +166,23 @@ stays()
 		}'
 }
 
+# test_modules(directory): copy the modules of the selftests there, because builds of other
+# kernels compile them in the tree
+test_modules()
+{
+	rm -rf "$1"
+	cp -r "$src/$modules" "$1"
+}
+
 # compile(compiler, directory, make...): compile all of our objects with W=1
 compile()
 {
-	local o
+	local o copy=$2/test_shadow_modules
 
+	test_modules "$copy"
 	each "W=1 $1" "$2" objects "${@:3}" W=1 KCFLAGS=-Werror
-	each "W=1 $1" "$src/$modules" module_objects \
-		"${@:3}" M="$src/$modules" W=1 KCFLAGS=-Werror
-	for o in "${objects[@]/#/$2/}" "${module_objects[@]/#/$src/$modules/}"; do
+	each "W=1 $1" "$copy" module_objects "${@:3}" M="$copy" W=1 KCFLAGS=-Werror
+	for o in "${objects[@]/#/$2/}" "${module_objects[@]/#/$copy/}"; do
 		[[ $o != *_lp?.o && $o != */livepatch-*.o || $o == *-driver.o ]] ||
 			try "no jumps $1: ${o##*/} (Linux $LINE)" stays "$o"
 	done
@@ -220,8 +228,9 @@ check_sparse()
 		return
 	fi
 	each sparse "$obj" objects "${kmake[@]}" C=2 CF=-Wsparse-error
-	each sparse "$src/$modules" module_objects \
-		"${kmake[@]}" M="$src/$modules" C=2 CF=-Wsparse-error
+	test_modules "$obj/test_shadow_modules"
+	each sparse "$obj/test_shadow_modules" module_objects \
+		"${kmake[@]}" M="$obj/test_shadow_modules" C=2 CF=-Wsparse-error
 }
 
 # The store alone, on an architecture without livepatching.

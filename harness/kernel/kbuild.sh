@@ -74,7 +74,8 @@ build()
 		die "building $what failed: $(grep -m 1 -E 'error:|Error |\*\*\*|ERROR' "$log"); see $log"
 }
 
-# install_for_vm(directory): install modules, selftests and klp-shadow by the kernel's make
+# install_for_vm(directory): install modules, selftests and klp-shadow by the kernel's make. Locked,
+# because selftests are compiled in the tree, which several kernels share.
 install_for_vm()
 {
 	local to=$1
@@ -84,7 +85,8 @@ install_for_vm()
 	{
 		kmake -j"$(nproc)" INSTALL_MOD_PATH="$to" INSTALL_MOD_STRIP=1 modules_install &&
 		kmake -j"$(nproc)" headers &&
-		make -j"$(nproc)" -C "$src/tools/testing/selftests" O="$obj" ARCH="$ARCH" CROSS_COMPILE="$CROSS" \
+		flock "$src/tools/testing/selftests" \
+			make -j"$(nproc)" -C "$src/tools/testing/selftests" O="$obj" ARCH="$ARCH" CROSS_COMPILE="$CROSS" \
 			TARGETS=livepatch KDIR="$obj" KHDR_INCLUDES="-isystem $obj/usr/include" \
 			INSTALL_PATH="$to/selftests" install &&
 		{ [[ ! -d $src/tools/livepatch ]] ||
