@@ -102,7 +102,7 @@ static void klp_shadow_update(void)
 
 	for_each_patch(patch) {
 		klp_shadow_for_each_type(type, patch) {
-			/* Pairs with the acquires before a removal or a move. [linked+free] */
+			/* Pairs with the acquire in klp_shadow_is_linked(). [linked+free] */
 			smp_store_release(&type->linked, !!klp_shadow_find_linked(type, NULL));
 			/* Pairs with the acquire in __klp_shadow_type_is_open(). [open+get] */
 			smp_store_release(&type->open, klp_shadow_should_be_open(type));

@@ -91,6 +91,15 @@ static struct klp_shadow_type *klp_shadow_next_linked(struct klp_shadow_type *ty
 	return type->linked ? klp_shadow_find_linked(type, prev) : NULL;
 }
 
+/*
+ * Whether types are linked to @type. Pairs with the release in klp_shadow_update(): if
+ * none is any more, a variable of a predecessor has become one of @type. [linked+free]
+ */
+static bool klp_shadow_is_linked(struct klp_shadow_type *type)
+{
+	return smp_load_acquire(&type->linked);	/* see above */
+}
+
 /* Whether a parent may get a variable of a type: it has none that waits for conversion. */
 bool klp_shadow_may_add(void *obj, struct klp_shadow_type *type)
 {
@@ -169,12 +178,8 @@ void __klp_shadow_type_free(void *obj, struct klp_shadow_type *type)
 	unsigned long flags;
 	LLIST_HEAD(removed);
 
-	/*
-	 * Most parents have none, and patched code calls this for each that it frees. Pairs
-	 * with the release in klp_shadow_update(): if no type is linked any more, a variable
-	 * of a predecessor has become one of @type. [linked+free]
-	 */
-	if (!smp_load_acquire(&type->linked) && klp_shadow_absent(obj, type->id))
+	/* Most parents have none, and patched code calls this for each that it frees. */
+	if (!klp_shadow_is_linked(type) && klp_shadow_absent(obj, type->id))
 		return;
 
 	/* RCU: klp_shadow_drain() waits until these are listed for it. */
@@ -222,8 +227,7 @@ static bool klp_shadow_linked_id(struct klp_shadow_type *type, unsigned long *id
 	unsigned long flags, least = ULONG_MAX;
 	bool found = false;
 
-	/* As in __klp_shadow_type_free(). */
-	if (!smp_load_acquire(&type->linked))
+	if (!klp_shadow_is_linked(type))
 		return false;
 	spin_lock_irqsave(&klp_shadow_lock, flags);
 	while ((other = klp_shadow_next_linked(type, other))) {
@@ -251,8 +255,7 @@ static bool klp_shadow_both_have(void *from, void *to, struct klp_shadow_type *t
 	bool from_has, to_has;
 	unsigned long flags;
 
-	/* As in __klp_shadow_type_free(). */
-	if (!smp_load_acquire(&type->linked))
+	if (!klp_shadow_is_linked(type))
 		return false;
 	spin_lock_irqsave(&klp_shadow_lock, flags);
 	from_has = klp_shadow_find(from, type->id);
