@@ -1329,6 +1329,32 @@ static void g16_some_go_meanwhile(struct kunit *test)
 
 /* === G17, open while all tasks run a livepatch with the type === */
 
+/* A successor of several types of one livepatch. */
+static void g16_from_two_of_one(struct kunit *test)
+{
+	static struct klp_shadow_type types[] = { SMALL(), LARGE() }, c = LATEST();
+
+	types[1].convert = NULL;
+	types[1].nr_predecessors = 0;
+	types[1].predecessors[0] = 0;
+	KUNIT_ASSERT_EQ(test, begin_types(&mod_a, types, 2, true), 0);
+	klp_shadow_complete(true);
+	KUNIT_EXPECT_TRUE(test, add_one(&types[0], 1));
+	KUNIT_EXPECT_TRUE(test, add_one(&types[1], 2));
+	KUNIT_EXPECT_TRUE(test, add_one(&types[1], 3));
+	KUNIT_ASSERT_EQ(test, begin(&mod_b, &c, true), 0);
+	KUNIT_EXPECT_FALSE(test, add_one(&c, 1));
+	KUNIT_EXPECT_FALSE(test, add_one(&c, 2));
+	__klp_shadow_type_free(&parents[2], &c);
+	KUNIT_EXPECT_EQ(test, calls.large_dtors, 1U);
+	klp_shadow_complete(true);
+	leave(&mod_a);
+	KUNIT_EXPECT_EQ(test, calls.converts, 2U);
+	KUNIT_EXPECT_EQ(test, count(&c), 2U);
+	disable(&mod_b);
+	KUNIT_EXPECT_EQ(test, calls.wrong, 0U);
+}
+
 /* A variable is not moved to a parent that has one of the other type: one would be freed. */
 static void g16_moves_beside_none(struct kunit *test)
 {
@@ -1661,6 +1687,7 @@ static struct kunit_case klp_shadow_type_cases[] = {
 	KUNIT_CASE(g16_no_memory),
 	KUNIT_CASE(g16_shared),
 	KUNIT_CASE(g16_some_go_meanwhile),
+	KUNIT_CASE(g16_from_two_of_one),
 	KUNIT_CASE(g16_moves_beside_none),
 	KUNIT_CASE(g17_not_before_all_tasks_are_patched),
 	KUNIT_CASE(g17_cancelled),
