@@ -60,7 +60,8 @@ static int free_bulk(unsigned int how)
 }
 
 /*
- * kfree_rcu() frees objects later, many at once: allocate until the parent is there again.
+ * kfree_rcu() frees objects later, many at once or each by kfree(), and kfree_bulk() has no
+ * tracepoint: allocate until the parent is there again.
  * On each CPU, and without freeing: it can be in the free list of any CPU, behind others.
  */
 static bool allocate_again(struct object *parent)
@@ -93,22 +94,32 @@ static bool allocate_again(struct object *parent)
 	return again;
 }
 
-static int free_rcu(unsigned int how)
+static int free_later(unsigned int how)
 {
 	struct object *objects[BULK] = {}, *parent;
-	int i;
+	void *freed[BULK / 2];
+	int i, n = 0;
+	bool again;
 
 	for (i = 0; i < BULK; i++)
 		objects[i] = kzalloc(sizeof(*objects[i]), GFP_KERNEL);
 	parent = objects[BULK / 2];
 	if (parent)
 		add(parent, how);
-	for (i = 0; i < BULK; i++) {
-		if (objects[i])
+	for (i = 0; i < BULK; i += 2) {
+		if (objects[i] && how == 3)
 			kfree_rcu(objects[i], rcu);
+		else if (objects[i])
+			freed[n++] = objects[i];
 	}
+	if (n)
+		kfree_bulk(n, freed);
+	again = parent && allocate_again(parent);
+	/* Until then these keep the slabs: no pages are freed, which would be reported first. */
+	for (i = 1; i < BULK; i += 2)
+		kfree(objects[i]);
 
-	return parent && allocate_again(parent) ? 0 : -EAGAIN;
+	return again ? 0 : -EAGAIN;
 }
 
 static int free_parent(unsigned int how)
@@ -187,8 +198,8 @@ static int free_set(const char *text, const struct kernel_param *kp)
 
 	if (err)
 		return err;
-	if (how == 3)
-		err = free_rcu(how);
+	if (how == 3 || how == 12)
+		err = free_later(how);
 	else if (how == 8)
 		err = free_bulk(how);
 	else if (how == 11)
