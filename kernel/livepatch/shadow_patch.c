@@ -90,6 +90,12 @@ static bool klp_shadow_should_be_open(struct klp_shadow_type *type)
 	       ((patch->before || patch->after) && klp_shadow_type_everywhere(type));
 }
 
+/* Variables of a type are those of its livepatch from now on. */
+static void klp_shadow_own(struct klp_shadow_type *type)
+{
+	set_bit(type - type->patch->types, type->patch->owned);
+}
+
 /* After a change of the list or of patches in it. There are few types: this is short. */
 static void klp_shadow_update(void)
 	__must_hold(&klp_shadow_lock)
@@ -107,7 +113,7 @@ static void klp_shadow_update(void)
 			/* Pairs with the acquire in __klp_shadow_type_is_open(). [open+get] */
 			smp_store_release(&type->open, klp_shadow_should_be_open(type));
 			if (type->shared ? patch->completed : type->open)
-				set_bit(type - patch->types, patch->owned);
+				klp_shadow_own(type);
 			closed |= patch->registered && !type->open;
 		}
 	}
@@ -161,7 +167,7 @@ static int klp_shadow_create_shared(struct klp_shadow_type *type)
 	data = klp_shadow_add(NULL, type->id, type->size, GFP_KERNEL, type->ctor, NULL, type,
 			      &err);
 	if (data && !err)
-		set_bit(type - type->patch->types, type->patch->owned);
+		klp_shadow_own(type);
 	if (data)
 		return 0;
 
@@ -373,7 +379,7 @@ static void klp_shadow_finish_type(struct klp_shadow_type *type)
 		return;
 	other = klp_shadow_other_type(type->id, type->patch);
 	if (other) {
-		set_bit(other - other->patch->types, other->patch->owned);
+		klp_shadow_own(other);
 		return;
 	}
 	successor = klp_shadow_successor(type);
