@@ -104,7 +104,7 @@ if [[ $ARCH != x86_64 ]]; then
 	"$TOP/harness/vm/rootfs.sh"
 	part selftests "$TOP/harness/vm/vm.sh" -t 6000 "$TOP/harness/vm/jobs/selftests.sh"
 	VARIANT=stock part stock "$TOP/harness/vm/vm.sh" -t 3000 "$TOP/harness/vm/jobs/selftests.sh"
-	part tools "$TOP/harness/klp-shadow/klp-shadow.sh" vm
+	ROUNDS=2 part tools "$TOP/harness/klp-shadow/klp-shadow.sh" vm
 	end selftests stock tools
 fi
 

@@ -75,8 +75,9 @@ data()
 	local parent
 
 	show list --id $STAY
-	awk 'NR % 9973 == 2 { print $2 }' "$log" >"$log.parents"
-	[[ $(wc -l <"$log.parents") -ge 10 ]] || complain "no list"
+	# Each of these reads everything, which takes 20 s on an emulated s390x.
+	awk 'NR % 49999 == 2 { print $2 }' "$log" >"$log.parents"
+	[[ $(wc -l <"$log.parents") == 3 ]] || complain "no list"
 	while read -r parent; do
 		show list --id $STAY --parent "$parent" --data || complain "status $?"
 		[[ $(wc -l <"$log") -ge 2 ]] || complain "$parent is not listed"

@@ -44,7 +44,7 @@ in_vm()
 	cp "$out/static-$ARCH/klp-shadow" "$1/"
 	echo "${ROUNDS:-6}" >"$1/rounds"
 	# Without the checks of memory, which make 100,000 variables slow.
-	VM_LOG=$DIR/logs/klp-shadow "$TOP/harness/vm/vm.sh" -t 1200 \
+	VM_LOG=$DIR/logs/klp-shadow "$TOP/harness/vm/vm.sh" -t 2400 \
 		-a 'kmemleak=off slub_debug=-' -p "$1" "$TOP/harness/klp-shadow/job.sh"
 }
 

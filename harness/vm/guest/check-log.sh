@@ -2,6 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # In the VM: run the job, check the kernel's log, look for leaks, and then send the verdict.
 
+# The ports appear after the boot has ended: a redirection that comes earlier makes a file.
+for ((i = 0; i < 300; i++)); do
+	[[ ! -c /dev/vport0p1 || ! -c /dev/vport0p2 ]] || break
+	sleep 0.1
+done
+[[ -c /dev/vport0p1 && -c /dev/vport0p2 ]] || { echo "no serial ports" >/dev/console; exit; }
 exec </dev/null >/dev/vport0p1 2>&1
 kmemleak=/sys/kernel/debug/kmemleak
 
@@ -41,6 +47,9 @@ fi
 /payload/job
 status=$?
 
+begun=$(dmesg | grep -c 'test_klp_shadow: expected WARNING begins')
+ended=$(dmesg | grep -c 'test_klp_shadow: expected WARNING ends')
+((begun <= ended)) || verdict "fail: a test ended while it expected a WARNING"
 bad=$(log_since_boot | grep -m 1 -E -f "$BAD")
 [[ -z $bad ]] || verdict "fail: the kernel log says: $bad"
 ((status == 0)) || verdict "fail: the job ended with status $status"
