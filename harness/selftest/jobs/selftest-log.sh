@@ -1,33 +1,66 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Run selftests on a machine in use: the log is cleared during a test, or has messages with
-# the word "installed", the locale is not C, and a script is interrupted while a livepatch
-# is enabled. None of these may fail a test. An error in a log that was cleared must.
+# Run selftests on a machine in use: the log is cleared during a test, or has messages that
+# look bad, or scripts are interrupted while livepatches and modules are loaded. None of these
+# may fail a test, or leave anything behind. An error in a log that was cleared must.
 cd /payload/selftests/livepatch || exit
-echo 'foo: firmware installed' >/dev/kmsg
+control=/sys/kernel/debug/dynamic_debug/control
+inject=/sys/kernel/debug/fail_function/inject
+printf '%s\n' 'foo: firmware installed' 'foo: DEBUG: link up' 'foo: WARNING: link down' >/dev/kmsg
 
 # quietly(script...): the script succeeds; its output is printed only if it fails
 quietly()
 {
-	LC_ALL=de_DE.UTF-8 "$@" >/tmp/out 2>&1 || { cat /tmp/out; exit 1; }
+	"$@" >/tmp/out 2>&1 || { cat /tmp/out; exit 1; }
+}
+
+# left(): what a script has left behind
+left()
+{
+	ls /sys/kernel/livepatch
+	grep -oE '^(test_klp_shadow|livepatch_shadow)\w+' /proc/modules
+	grep -E 'shadow_table\.c.* =p' $control
+	[[ ! -e $inject ]] || cat $inject
+	ls /sys/kernel/tracing/instances
+}
+
+# interrupt(script, command...): when the command succeeds. Jobs run in separate process
+# groups, as in an interactive shell.
+interrupt()
+{
+	local script=$1 end=$((SECONDS + 100))
+
+	shift
+	set -m
+	"$script" >/tmp/out 2>&1 &
+	set +m
+	until "$@" 2>/dev/null; do
+		if ((SECONDS > end)) || ! kill -0 "$!" 2>/dev/null; then
+			echo "$script: never comes to: $*"
+			exit 1
+		fi
+		sleep 0.1
+	done
+	kill -INT -- "-$!"
+	wait "$!"
+	if [[ $(left) ]]; then
+		echo "$script, interrupted after: $*, leaves: $(left | xargs)"
+		cat /tmp/out
+		exit 1
+	fi
 }
 
 (while sleep 1; do dmesg -C; done) &
 clearing=$!
 quietly ./test-shadow-ctor.sh
 quietly ./test-shadow-api.sh
-
-# Run jobs in separate process groups, as an interactive shell does.
-set -m
-./test-shadow-lifetimes.sh >/tmp/out 2>&1 &
-until grep -q 'ok 1 ' /tmp/out; do
-	sleep 0.2
-done
-kill -INT -- "-$!"
-wait "$!"
-set +m
-[[ ! $(ls -A /sys/kernel/livepatch) ]] || { echo "a livepatch is still enabled"; exit 1; }
-! grep -q '^test_klp_shadow' /proc/modules || { echo "a module is still loaded"; exit 1; }
+mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+interrupt ./test-shadow-lifetimes.sh grep -q 'ok 1 ' /tmp/out
+# The module does its checks while insmod waits.
+interrupt ./test-shadow-race.sh test -e /sys/module/test_klp_shadow_race
+interrupt ./test-shadow-table.sh grep -q klp_shadow_table_alloc $inject
+# The driver is open, and one livepatch has been replaced and not been unloaded.
+interrupt ./test-shadow-samples.sh grep -q 'upgrade: replaces it' /tmp/out
 
 sed 's/^finish$/echo "INFO: task hung" >\/dev\/kmsg; sleep 2; finish/' test-shadow-api.sh >./test-bad-log.sh
 chmod +x ./test-bad-log.sh

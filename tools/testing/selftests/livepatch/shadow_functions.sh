@@ -6,6 +6,9 @@
 # "<module>: ok <text>" or "<module>: not ok <text>" for each of them, and
 # "<module>: 1..<count>" at the end. This is converted to TAP. <text> starts with the
 # label of the guarantee, see Documentation/livepatch/shadow-vars.rst.
+#
+# functions.sh of the kernel's own tests is not used: it ends a script at the first failure,
+# compares the whole log, and finds modules in another place in each kernel line.
 
 # Texts of programs are compared.
 export LC_ALL=C
@@ -132,8 +135,9 @@ set_knob()
 {
 	local old
 
-	old=$(<"$1") && echo "$2" >"$1" || return 1
+	old=$(<"$1") || return 1
 	knobs+=("$1=$old")
+	echo "$2" >"$1"
 }
 
 restore_knobs()
@@ -152,7 +156,20 @@ mount_fs()
 	grep -q " $2 $1 " /proc/mounts || mount -t "$1" nodev "$2" 2>/dev/null || :
 }
 
-# remove(module): unload it; a livepatch is disabled first
+# insert_module(name, parameter...): load it until remove_module(), or the end of the script.
+# It is noted first: a signal may end insmod after the module has been loaded.
+insert_module()
+{
+	loaded="$1 $loaded"
+	insmod "$modules/$1.ko" "${@:2}"
+}
+
+remove_module()
+{
+	rmmod "$1" && loaded=${loaded/"$1 "/}
+}
+
+# remove(module): unload it, if it is loaded; a livepatch is disabled first
 remove()
 {
 	local dir=/sys/kernel/livepatch/$1 block=/sys/module/$1/parameters/block
@@ -164,7 +181,7 @@ remove()
 		await gone "$dir"
 	fi
 	await reads 0 "/sys/module/$1/refcnt"
-	rmmod "$1"
+	remove_module "$1"
 }
 
 # clean_up(): unload the modules, also of a test that was interrupted
@@ -207,12 +224,11 @@ run_module()
 
 	shift
 	mark
-	if ! insmod "$modules/$name.ko" "$@"; then
+	if ! insert_module "$name" "$@"; then
 		report 1 "$name: loads"
 		return
 	fi
-	loaded=$name
-	rmmod "$name" && loaded=
+	remove_module "$name"
 	lines=$(log_since "$mark" |
 		sed -nE "s/^.*$name: (ok .*|not ok .*|1\.\.[0-9]+)$/\1/p")
 	while IFS= read -r line; do
@@ -224,8 +240,9 @@ run_module()
 		esac
 		seen=$((seen + 1))
 	done <<<"$lines"
-	if [[ $seen == 0 || $plan != "$seen" || $loaded ]]; then
-		echo "# ${plan:-no} checks planned, $seen made, ${loaded:+not }unloaded"
+	if [[ $seen == 0 || $plan != "$seen" || -e /sys/module/$name ]]; then
+		[[ ! -e /sys/module/$name ]] || echo "# $name is still loaded"
+		echo "# ${plan:-no} checks planned, $seen made"
 		report 1 "$name: comes to its end"
 	fi
 }

@@ -9,11 +9,14 @@ TRACING=/sys/kernel/tracing
 # A trace of each of these events, apart from other users' traces.
 EVENTS=(added converted removed)
 
-# begin_livepatches(module...): skip the test if this kernel does not have all of them
+# begin_livepatches(module...): skip the test if this kernel does not have all of them. Those
+# named livepatch_* are unloaded in the end, last ones first.
 begin_livepatches()
 {
 	local name
 
+	: "${IDS[0]:?}"
+	livepatches=("$@")
 	begin
 	[[ -d /sys/kernel/livepatch ]] || skip "this kernel cannot be livepatched"
 	for name; do
@@ -84,13 +87,13 @@ disable()
 	echo 0 >"/sys/kernel/livepatch/$1/enabled" && unload "$1"
 }
 
-# unload_all(): clean up, if a test ends early
+# unload_all(): clean up, if a test ends early; also livepatches that were replaced
 unload_all()
 {
-	local dir
+	local i
 
-	for dir in /sys/kernel/livepatch/livepatch_shadow_*; do
-		[[ ! -e $dir ]] || remove "${dir##*/}"
+	for ((i = ${#livepatches[@]} - 1; i >= 0; i--)); do
+		[[ ${livepatches[i]} != livepatch_* ]] || remove "${livepatches[i]}"
 	done
 }
 

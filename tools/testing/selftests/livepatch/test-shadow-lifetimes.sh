@@ -28,10 +28,7 @@ is()
 # insert(n, parameter...): load livepatch n, without waiting for its transition
 insert()
 {
-	local name
-
-	name=$(lp_name "$1")
-	insmod "$modules/$name.ko" "${@:2}" && loaded="$name $loaded"
+	insert_module "$(lp_name "$1")" "${@:2}"
 }
 
 # lp(n, parameter...): load livepatch n, and wait until its transition has completed
@@ -90,11 +87,10 @@ unload()
 	name=$(lp_name "$1")
 	result=
 	if ! await gone "/sys/kernel/livepatch/$name" ||
-	   ! await reads 0 "/sys/module/$name/refcnt" || ! mark || ! rmmod "$name"; then
+	   ! await reads 0 "/sys/module/$name/refcnt" || ! mark || ! remove_module "$name"; then
 		report 1 "livepatch $1 is unloaded"
 		return
 	fi
-	loaded=${loaded/"$name "/}
 	result=$(log_since "$mark" | sed -n "s/^.*$name: \(ctors .*\)/\1/p")
 }
 
@@ -147,8 +143,7 @@ LAST_EXTRA="converted [0-9]* shadow variables 'extra' \(0x5d0c001d\)"
 HEADER=test_klp_shadow_header
 
 begin $OWNER $HEADER test_klp_shadow_api "$(lp_name 0)" "$(lp_name 1)" "$(lp_name 2)" "$(lp_name 3)"
-insmod "$modules/$OWNER.ko" || exit
-loaded=$OWNER
+insert_module $OWNER || exit
 
 # --- Parts that run only if requested ---
 
@@ -168,8 +163,8 @@ many()
 	lp 1 extra_id=0x5d0c0000
 	set_lp 1 add_extra 900000
 	lp 2 extra_id=0x5d0d0000 extra_from=0x5d0c0000
-	insmod "$modules/test_klp_shadow_api.ko"
-	rmmod test_klp_shadow_api
+	insert_module test_klp_shadow_api
+	remove_module test_klp_shadow_api
 	kmsg "another module was loaded and unloaded"
 	await logged_since "$begin" "$LAST_EXTRA" || report 1 "G16 all types are converted"
 	log=$(log_since "$begin" | grep -E "another module was loaded|$LAST_EXTRA")
@@ -210,8 +205,7 @@ for part; do
 	esac
 done
 if (($#)); then
-	[[ ! $loaded ]] || rmmod $OWNER
-	loaded=
+	[[ ! $loaded ]] || remove_module $OWNER
 	finish
 fi
 
@@ -302,8 +296,9 @@ is "G15 a missing function keeps variables of other livepatches" "$(get_lp 1 the
 refused "G15 shared state cannot be created" \
 	"shared shadow variable 'state' .* could not be created: -5" 2 state_err=-5
 is "G15 missing shared state keeps variables of other livepatches" "$(get_lp 1 there)" 20
-is "G15 insmod returns the error of the constructor" \
-	"$(LC_ALL=C insmod "$modules/$(lp_name 2).ko" state_err=-5 2>&1 | grep -c 'output error')" 1
+texts=$(for err in 5 5 28; do insert 2 state_err=-$err 2>&1; done)
+is "G15 insmod tells the error of the constructor" \
+	"$(uniq -c <<<"$texts" | awk '{ print $1 }' | xargs)" "2 1"
 off 1
 unload 1
 refused "G15 a pre-patch callback of the only livepatch fails" "pre-patch callback failed" 2 fail=1
@@ -341,7 +336,7 @@ block 1
 insert 0
 is "G17 a transition to a livepatch without the type hides them at once" "$(get_lp 1 there)" 0
 is "G17 no variable can be added during this transition" \
-	"$(LC_ALL=C set_lp 1 add 30 2>&1 | grep -c 'Cannot allocate')" 1
+	"$(set_lp 1 add 30 2>/dev/null || echo "fails") $(get_lp 1 there)" "fails 0"
 reverse 0
 unload 0
 is "G17 this transition is reversed: the variables stay hidden" "$(get_lp 1 there)" 0
@@ -423,7 +418,7 @@ logged "G15 a type with a module that is not patched causes a warning" \
 off 1
 unload 1
 
-insmod "$modules/$HEADER.ko" && loaded="$HEADER $loaded"
+insert_module $HEADER
 await reads 0 /sys/kernel/livepatch/$HEADER/transition
 echo 4 >/sys/module/$HEADER/parameters/sum
 is "G15 a type in a header that two files include is one type" \
@@ -431,7 +426,7 @@ is "G15 a type in a header that two files include is one type" \
 echo 0 >/sys/kernel/livepatch/$HEADER/enabled
 await gone /sys/kernel/livepatch/$HEADER
 await reads 0 /sys/module/$HEADER/refcnt
-rmmod $HEADER && loaded=${loaded/"$HEADER "/}
+remove_module $HEADER
 
 # --- Conversion ---
 
@@ -466,7 +461,7 @@ block 1
 insert 2 id=$LATER from=$VAR size=16
 is "G16 new code does not find old variables" "$(get_lp 2 there)" 0
 is "G16 new code cannot add variables to parents with old ones" \
-	"$(LC_ALL=C set_lp 2 add 30 2>&1 | grep -c 'Cannot allocate')" 1
+	"$(set_lp 2 add 30 2>/dev/null || echo "fails") $(get_lp 2 there)" "fails 0"
 for n in 1 2 3; do
 	set_lp 2 drop $n
 done
@@ -516,6 +511,5 @@ unload 2
 unload 1
 is "G15 these are freed with the livepatch" "$result" "$(counted 20 20)"
 
-rmmod $OWNER
-loaded=
+remove_module $OWNER
 finish

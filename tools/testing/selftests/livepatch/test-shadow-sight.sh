@@ -9,8 +9,11 @@
 many=${1:-20000}
 debugfs=/sys/kernel/debug/klp_shadow
 tracing=/sys/kernel/tracing
+# A trace apart from that of other users.
+instance=$tracing/instances/test_klp_sight
 module=test_klp_shadow_sight
 lp=test_klp_shadow_lp1
+next=test_klp_shadow_lp2
 stay=0x5d0d0000
 
 # line(file, key): the rest of the line that begins with the key
@@ -29,12 +32,12 @@ line_is()
 # load(parameter...), unload()
 load()
 {
-	insmod "$modules/$module.ko" "$@" && loaded=$module
+	insert_module $module "$@"
 }
 
 unload()
 {
-	rmmod $module && loaded=
+	remove_module $module
 }
 
 # each_once(): each variable that stays is in "variables" exactly once; reads what it is given
@@ -47,12 +50,18 @@ each_once()
 	((lines == many && unique == many)) || { echo "# $lines lines, $unique parents"; return 1; }
 }
 
-begin $module $lp test_klp_shadow_owner
+# traced(regex): whether a line of the trace matches
+traced()
+{
+	grep -qE "$1" $instance/trace
+}
+
+begin $module $lp $next test_klp_shadow_owner
 mount_fs debugfs /sys/kernel/debug
 mount_fs tracefs $tracing
 [[ -d $debugfs ]] || skip "this kernel shows no shadow variables in debugfs"
 seen=$(mktemp)
-trap 'rm -f "$seen"; clean_up' EXIT
+trap 'rm -f "$seen"; clean_up; [[ ! -d $instance ]] || rmdir $instance' EXIT
 
 # --- ids ---
 
@@ -68,8 +77,8 @@ unload
 [[ ! $(line ids $stay) ]]
 report $? "ids: none is left"
 
-insmod "$modules/test_klp_shadow_owner.ko" && loaded=test_klp_shadow_owner
-insmod "$modules/$lp.ko" && loaded="$lp $loaded"
+insert_module test_klp_shadow_owner
+insert_module $lp
 await reads 0 /sys/kernel/livepatch/$lp/transition
 [[ $(line ids 0x5d0b0000) == "var $lp open 0 0" ]]
 report $? "ids: a type without variables"
@@ -78,10 +87,10 @@ echo 5 >/sys/module/$lp/parameters/add
 report $? "ids: a type with variables"
 grep -q " state $lp open,shared 1 " "$debugfs/ids"
 report $? "ids: shared state"
-remove $lp && loaded=test_klp_shadow_owner
+remove $lp
 grep -q " $lp " "$debugfs/ids"
 report $((! $?)) "ids: nothing of a livepatch that is disabled"
-remove test_klp_shadow_owner && loaded=
+remove test_klp_shadow_owner
 
 # --- variables ---
 
@@ -132,18 +141,40 @@ unload
 # --- Tracepoints ---
 
 if [[ -d $tracing/events/klp_shadow ]]; then
+	mkdir $instance
+	echo 1 >$instance/events/klp_shadow/enable
 	load variables=1
-	echo >$tracing/trace
-	set_knob $tracing/events/klp_shadow/enable 1
 	echo 1 >/sys/module/$module/parameters/events
-	restore_knobs
 	unload
-	events=$(sed -nE 's/.*klp_shadow_(\w+): .*id=0x5d0d0002.*/\1/p' $tracing/trace | xargs)
+	events=$(sed -nE 's/.*klp_shadow_(\w+): .*id=0x5d0d0002.*/\1/p' $instance/trace | xargs)
 	[[ $events == "added moved removed" ]]
 	report $? "events: $events"
-	grep -qE 'klp_shadow_added: id=0x5d0d0002 obj=\S+ size=24' $tracing/trace
+	traced 'klp_shadow_added: id=0x5d0d0002 obj=\S+ size=24$'
 	report $? "events: the size of a variable that was added"
-	echo >$tracing/trace
+
+	load variables=20000
+	await traced 'klp_shadow_resized: chains=[0-9]+ old_chains=4096 variables=[0-9]+$'
+	report $? "events: the table has grown"
+	unload
+	await traced 'klp_shadow_resized: chains=4096 old_chains=[0-9]+ variables=[0-9]+$'
+	report $? "events: the table has shrunk"
+
+	insert_module test_klp_shadow_owner
+	insert_module $lp
+	await reads 0 /sys/kernel/livepatch/$lp/transition
+	traced "klp_shadow_patch_registered: livepatch=$lp types=[1-9][0-9]*\$"
+	report $? "events: a livepatch is registered"
+	echo 3 >/sys/module/$lp/parameters/add
+	insert_module $next id=$((0x5d0b0010)) from=$((0x5d0b0000)) size=16
+	await traced "klp_shadow_patch_unregistered: livepatch=$lp\$"
+	report $? "events: a livepatch is replaced"
+	traced 'klp_shadow_converted: id=0x5d0b0010 obj=\S+ old_id=0x5d0b0000$'
+	report $? "events: a variable is converted"
+	remove $next
+	traced 'klp_shadow_released: id=0x5d0b0010 obj=\S+$'
+	report $? "events: a release callback is called"
+	remove $lp
+	remove test_klp_shadow_owner
 else
 	skipped "events" "needs event tracing"
 fi

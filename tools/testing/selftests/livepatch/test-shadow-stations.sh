@@ -17,12 +17,14 @@ IDS=(0x1d147bf0)
 STATIONS=${1:-4}
 dir=$(mktemp -d)
 radios=/sys/kernel/debug/ieee80211
+radios_loaded=
 
 stop_load()
 {
 	rm -f "$dir/go"
 	wait
-	radio_silence
+	# Radios and namespaces of others stay.
+	[[ ! $radios_loaded ]] || radio_silence
 }
 
 radio_silence()
@@ -51,6 +53,7 @@ radios_load()
 {
 	local i
 
+	radios_loaded=1
 	modprobe mac80211_hwsim radios=$((STATIONS + 1)) &&
 		await test -e "/sys/class/net/wlan$STATIONS" || return 1
 	first=$(</sys/class/net/wlan0/phy80211/index)

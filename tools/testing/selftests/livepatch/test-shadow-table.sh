@@ -39,6 +39,17 @@ largest()
 		sort -n | tail -n 1
 }
 
+# tables_fail(on|off): whether all allocations of tables fail
+tables_fail()
+{
+	if [[ $1 == on ]]; then
+		echo klp_shadow_table_alloc >$inject/inject
+		echo 0 >$inject/klp_shadow_table_alloc/retval
+	else
+		echo >$inject/inject
+	fi
+}
+
 begin test_klp_shadow_table
 
 if ! [[ -w $control ]] || ! grep -q 'shadow_table\.c' "$control"; then
@@ -48,6 +59,7 @@ if ! [[ -w $control ]] || ! grep -q 'shadow_table\.c' "$control"; then
 	finish
 fi
 
+trap 'resize_messages off; [[ ! -d $inject ]] || tables_fail off; clean_up' EXIT
 resize_messages on
 run_module test_klp_shadow_table "$@"
 await_log "to $first chains" 60
@@ -56,33 +68,30 @@ chains=$(largest)
 report $((${chains:-0} < 8 * first)) "G1 the table has grown: to ${chains:-no} chains"
 
 if [[ -d $inject ]]; then
-	# Let all allocations of tables fail.
 	set_knob $inject/verbose 0
 	set_knob $inject/probability 100
 	set_knob $inject/interval 1
 	set_knob $inject/times -1
-	echo klp_shadow_table_alloc >$inject/inject
-	echo 0 >$inject/klp_shadow_table_alloc/retval
+	tables_fail on
 	run_module test_klp_shadow_table rounds=1 variables=$many
 	await_log 'no memory for [0-9]+ chains' 10
 	report $? "G11 the same tests with a table that cannot grow"
 	chains=$(largest)
 	report $((${chains:-0} != 0)) "G11 the table has not grown"
 	mark
-	insmod "$modules/test_klp_shadow_table.ko" keep=$many && loaded=test_klp_shadow_table
+	insert_module test_klp_shadow_table keep=$many
 	await_log 'no memory for [0-9]+ chains' 10
 	# Attempts after 1, 2 and 4 s: at most four. Without back-off, there would be nine.
 	sleep 8
 	attempts=$(log_since "$mark" | grep -cE 'no memory for [0-9]+ chains')
 	report $((attempts < 2 || attempts > 5)) "G11 attempts become rare: $attempts in 8 s"
-	echo >$inject/inject
+	tables_fail off
 	restore_knobs
 	await_log "moving .* from $first to [0-9]+ chains" 60
 	report $? "G11 the table grows when memory is available again"
-	rmmod test_klp_shadow_table && loaded=
+	remove_module test_klp_shadow_table
 else
 	skipped "G11 a table that cannot grow" "needs fail_function"
 fi
 
-resize_messages off
 finish
