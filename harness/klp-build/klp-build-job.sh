@@ -11,6 +11,7 @@ cd /payload/selftests/livepatch || exit
 
 PATCH=livepatch_shadow_status
 NEXT=livepatch_shadow_status_next
+IDS=(0x57a70 0x57a71)
 
 # load(livepatch): load it, and wait until its transition has completed
 load()
@@ -37,7 +38,9 @@ is_silent()
 	says "$1" StatusReads '' && says "$1" StatusReadsGone ''
 }
 
+# shellcheck disable=SC2119  # they are not in /lib/modules
 begin_livepatches
+livepatches=("$PATCH" "$NEXT")
 sleep 1000 &
 task=$!
 try "without a livepatch, status has no new lines" is_silent $task
