@@ -256,11 +256,12 @@ static void klp_shadow_on_kfree(void *data, unsigned long call_site, const void 
 	if (ZERO_OR_NULL_PTR(ptr))
 		return;
 	/*
-	 * ksize() is slow, and switches debug checks of the object off. An object of a slab
-	 * is on two pages at most; larger ones are freed as pages.
+	 * ksize() is slow, and switches debug checks of the object off. An object of kmalloc()
+	 * is on two pages, or on three with red zones; larger ones are freed as pages.
 	 */
 	if (test_bit(klp_shadow_page_bit(address), parents->pages) ||
-	    test_bit(klp_shadow_page_bit(address + PAGE_SIZE), parents->pages))
+	    test_bit(klp_shadow_page_bit(address + PAGE_SIZE), parents->pages) ||
+	    test_bit(klp_shadow_page_bit(address + 2 * PAGE_SIZE), parents->pages))
 		klp_shadow_check_memory(parents, ptr, ksize(ptr), "freed");
 }
 
