@@ -11,7 +11,7 @@ also those that were moved, and while its tables are resized.
 import collections
 import sys
 
-from drgn import container_of
+from drgn import FaultError, ProgramFlags, container_of
 from drgn.helpers.linux.list import hlist_for_each, list_for_each_entry
 from drgn.helpers.linux.slab import find_containing_slab_cache
 
@@ -25,17 +25,28 @@ def has(name):
     return True
 
 
+def nodes(head, seen):
+    """Nodes of a list, which may be damaged; none of them was seen in another one."""
+    for node in hlist_for_each(head.address_of_()):
+        if node.value_() in seen:
+            sys.exit(f'klp-shadow-drgn.py: two links lead to {node.value_():#x}: '
+                     'the store is damaged, or has changed meanwhile')
+        seen.add(node.value_())
+        yield node
+
+
 def variables():
     """All variables, as objects of type struct klp_shadow *."""
+    seen = set()
     if not has('klp_shadow_ids'):
         for head in prog['klp_shadow_hash']:
-            for node in hlist_for_each(head.address_of_()):
+            for node in nodes(head, seen):
                 yield container_of(node, 'struct klp_shadow', 'node')
         return
     lists = prog['klp_shadow_ids']
     for slot in lists:
         for head in slot:
-            for node in hlist_for_each(head.address_of_()):
+            for node in nodes(head, seen):
                 shadow = container_of(node, 'struct klp_shadow', 'id_link')
                 # Not the position of a task that goes through the list.
                 if shadow.obj.value_() != lists.address_:
@@ -123,6 +134,9 @@ def main():
                                                              prog['modules'].address_of_(), 'list')):
         sys.exit('klp-shadow-drgn.py: the module klp_shadow has the store, which this script '
                  'cannot read')
+    if prog.flags & ProgramFlags.IS_LIVE:
+        print('klp-shadow-drgn.py: the store may change while it is read; the numbers of the '
+              'program klp-shadow are exact', file=sys.stderr)
     if len(sys.argv) == 2:
         try:
             ident = int(sys.argv[1], 0)
@@ -133,4 +147,7 @@ def main():
         show_ids()
 
 
-main()
+try:
+    main()
+except FaultError as fault:
+    sys.exit(f'klp-shadow-drgn.py: {fault}: the store is damaged, or has changed meanwhile')

@@ -17,6 +17,9 @@
 /* Data of a variable that is shown. */
 #define MAX_DATA	4096
 
+/* Looks for the store, whose module may be unloaded after its symbols have been read. */
+#define MAX_FINDS	3
+
 /* Slab caches that are told apart among the parents of an id. */
 #define MAX_PARENTS	16
 
@@ -192,11 +195,14 @@ static void summarize(const struct snapshot *snapshot, struct rows *rows)
 static bool find_store(void)
 {
 	u64 first = store.first;
+	unsigned int i;
 
-	symbols_find(options.kallsyms, symbols);
-	store_find(&store, &memory, symbols, btf);
-
-	return store.first != first;
+	for (i = 0; i < MAX_FINDS; i++) {
+		symbols_find(options.kallsyms, symbols);
+		if (store_find(&store, &memory, symbols, btf))
+			return store.first != first;
+	}
+	die("the description of the store cannot be read, or is damaged");
 }
 
 static void take(struct snapshot *snapshot, struct rows *rows)
@@ -425,9 +431,13 @@ static void print_variable(const struct snapshot *snapshot, const struct variabl
 	size_t length = options.data ? data_length(snapshot, variable) : 0, i;
 	unsigned char data[MAX_DATA];
 	char name[256], id[32];
-	bool readable;
+	bool readable, there = true;
 
 	readable = length && memory_read(&memory, address, data, length);
+	/* Data of what has gone may be that of another object. */
+	if (readable)
+		there = store_has(&store, variable);
+	readable &= there;
 	if (options.json) {
 		printf("{\"id\":\"0x%llx\",\"parent\":\"0x%llx\",\"data\":\"0x%llx\"",
 		       variable->id, variable->parent, address);
@@ -452,7 +462,8 @@ static void print_variable(const struct snapshot *snapshot, const struct variabl
 	if (readable)
 		print_data(data, length);
 	else if (options.data)
-		printf("  its size is not known\n");
+		printf("  %s\n", !there ? "removed or moved meanwhile" :
+		       length ? "cannot be read" : "of no size, or of one that is not known");
 }
 
 static int list(void)
@@ -496,36 +507,24 @@ struct watched {
 	u64 id;
 	u64 first;		/* variables when it was seen first */
 	u64 last;		/* variables when it was seen last */
-	time_t grows;		/* when it began to grow; 0 after a decrease */
+	bool grows;
+	time_t since;		/* when it began to grow */
 };
-
-static struct watched *find_watched(struct watched **watched, size_t *nr, u64 id,
-				    u64 variables)
-{
-	size_t i;
-
-	for (i = 0; i < *nr; i++) {
-		if ((*watched)[i].id == id)
-			return &(*watched)[i];
-	}
-	*watched = xrealloc(*watched, *nr + 1, sizeof(**watched));
-	(*watched)[*nr] = (struct watched){ .id = id, .first = variables, .last = variables };
-
-	return &(*watched)[(*nr)++];
-}
 
 static void watch_row(const struct snapshot *snapshot, struct watched *seen, u64 variables)
 {
 	s64 change = variables - seen->last, all = variables - seen->first;
-	time_t now = time(NULL);
 	char name[256], clock[16], id[32];
+	time_t now = time(NULL);
+	struct timespec uptime;
 	long growing;
 
-	if (change < 0)
-		seen->grows = 0;
-	else if (change && !seen->grows)
-		seen->grows = now;
-	growing = seen->grows ? now - seen->grows : 0;
+	/* The other clock may be set meanwhile. */
+	clock_gettime(CLOCK_MONOTONIC, &uptime);
+	if (change > 0 && !seen->grows)
+		seen->since = uptime.tv_sec;
+	seen->grows = change > 0 || (seen->grows && !change);
+	growing = seen->grows ? uptime.tv_sec - seen->since : 0;
 	seen->last = variables;
 	if (!change)
 		return;
@@ -543,15 +542,46 @@ static void watch_row(const struct snapshot *snapshot, struct watched *seen, u64
 	       variables, change, all, growing, name);
 }
 
+/*
+ * Print what has changed. @seen, like @rows, is sorted by id; returns it with the new ids.
+ * Those of the @first time are not new.
+ */
+static struct watched *watch_rows(const struct snapshot *snapshot, const struct rows *rows,
+				  struct watched *seen, size_t *nr, bool first)
+{
+	struct watched *all = xrealloc(NULL, rows->nr + *nr + 1, sizeof(*all)), *next = all;
+	struct watched *old = seen, *end = seen + *nr;
+	const struct row *row = rows->rows, *last = rows->rows + rows->nr;
+	u64 variables;
+
+	while (old < end || row < last) {
+		variables = 0;
+		if (old < end && (row == last || old->id <= row->id)) {
+			if (row < last && old->id == row->id)
+				variables = row++->variables;
+			*next = *old++;
+		} else {
+			variables = row->variables;
+			*next = (struct watched){ .id = row++->id };
+			if (first)
+				next->first = next->last = variables;
+		}
+		watch_row(snapshot, next++, variables);
+	}
+	free(seen);
+	*nr = next - all;
+
+	return all;
+}
+
 static int watch(void)
 {
+	struct watched *watched = NULL;
 	struct timespec next, now;
-	struct watched *watched = NULL, *seen;
 	struct snapshot snapshot;
-	size_t nr = 0, i;
 	struct rows rows;
-	struct row *row;
 	bool first = true;
+	size_t nr = 0;
 
 	if (!options.json)
 		printf("%-8s  %-18s %10s %9s %11s  %7s  %s\n", "TIME", "ID", "VARIABLES", "CHANGE",
@@ -561,16 +591,7 @@ static int watch(void)
 		take(&snapshot, &rows);
 		/* A lower bound is not compared with another one. */
 		if (tell_incomplete(&snapshot) == EXIT_OK) {
-			for (i = 0; i < rows.nr; i++) {
-				row = &rows.rows[i];
-				seen = find_watched(&watched, &nr, row->id,
-						    first ? row->variables : 0);
-				watch_row(&snapshot, seen, row->variables);
-			}
-			for (i = 0; i < nr; i++) {
-				if (!find_row(&rows, watched[i].id))
-					watch_row(&snapshot, &watched[i], 0);
-			}
+			watched = watch_rows(&snapshot, &rows, watched, &nr, first);
 			first = false;
 		}
 		free(rows.rows);
@@ -588,6 +609,12 @@ static int watch(void)
 }
 
 /* === Command line === */
+
+static void end_output(void)
+{
+	if (ferror(stdout) || fclose(stdout))
+		die("cannot write: %s", strerror(errno));
+}
 
 static const char usage[] =
 	"Usage: klp-shadow [--json]\n"
@@ -682,9 +709,11 @@ static const char *parse_options(int argc, char **argv)
 			break;
 		case HELP:
 			fputs(usage, stdout);
+			end_output();
 			exit(EXIT_OK);
 		case VERSION_OPTION:
 			puts("klp-shadow " VERSION);
+			end_output();
 			exit(EXIT_OK);
 		case ':':
 			bad_usage("option '%s' needs an argument", argv[optind - 1]);
@@ -728,8 +757,7 @@ int main(int argc, char **argv)
 	btf_close(btf);
 	free(memory.segments);
 	close(memory.fd);
-	if (ferror(stdout) || fclose(stdout))
-		die("cannot write: %s", strerror(errno));
+	end_output();
 
 	return status;
 }

@@ -112,7 +112,8 @@ static void __noreturn cannot_open(const char *path)
 		if (locked_down())
 			die("%s: the kernel is locked down for confidentiality; see lockdown=",
 			    path);
-		die("%s: %s; CAP_SYS_RAWIO is needed", path, strerror(error));
+		die("%s: %s; CAP_SYS_RAWIO is needed, and a kernel that is not locked down",
+		    path, strerror(error));
 	case ENOENT:
 		die("%s: does not exist; the kernel needs CONFIG_PROC_KCORE, and /proc",
 		    path);
@@ -127,6 +128,7 @@ void memory_open(struct memory *memory, const char *path)
 	struct segment *segment;
 	Elf64_Phdr phdr;
 	Elf64_Ehdr ehdr;
+	Elf64_Shdr shdr;
 	u64 phoff;
 
 	memory->fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -143,8 +145,14 @@ void memory_open(struct memory *memory, const char *path)
 	number = get_u16(memory, &ehdr.e_phnum);
 	if (size < sizeof(phdr))
 		die("%s: its program headers are damaged", path);
+	/* A number that does not fit is in the first section header. */
+	if (number == PN_XNUM) {
+		if (!read_file(memory->fd, get_u64(memory, &ehdr.e_shoff), &shdr, sizeof(shdr)))
+			die("%s: its section header is damaged", path);
+		number = get_u32(memory, &shdr.sh_info);
+	}
 
-	memory->segments = xrealloc(NULL, number + 1, sizeof(*segment));
+	memory->segments = xrealloc(NULL, (size_t)number + 1, sizeof(*segment));
 	memory->nr_segments = 0;
 	for (i = 0; i < number; i++) {
 		if (!read_file(memory->fd, phoff + (u64)i * size, &phdr, sizeof(phdr)))
@@ -154,6 +162,7 @@ void memory_open(struct memory *memory, const char *path)
 		segment = &memory->segments[memory->nr_segments++];
 		segment->start = get_u64(memory, &phdr.p_vaddr);
 		segment->end = segment->start + get_u64(memory, &phdr.p_memsz);
+		segment->zeros = segment->start + get_u64(memory, &phdr.p_filesz);
 		segment->offset = get_u64(memory, &phdr.p_offset);
 		segment->physical = get_u64(memory, &phdr.p_paddr);
 	}
@@ -177,15 +186,21 @@ bool memory_read(const struct memory *memory, u64 address, void *buffer, size_t 
 {
 	const struct segment *segment;
 	size_t part;
+	u64 end;
 
 	/* In some dumps each page is a segment. */
 	for (; size; size -= part) {
 		segment = find_segment(memory, address);
 		if (!segment)
 			return false;
-		part = segment->end - address < size ? segment->end - address : size;
-		if (!read_file(memory->fd, segment->offset + (address - segment->start), buffer,
-			       part))
+		/* What is not in the file is zero, such as pages that makedumpfile left out. */
+		end = address < segment->zeros && segment->zeros < segment->end ?
+		      segment->zeros : segment->end;
+		part = end - address < size ? end - address : size;
+		if (address >= segment->zeros)
+			memset(buffer, 0, part);
+		else if (!read_file(memory->fd, segment->offset + (address - segment->start),
+				    buffer, part))
 			return false;
 		buffer = (char *)buffer + part;
 		address += part;

@@ -30,6 +30,7 @@ void *xrealloc(void *old, size_t number, size_t size);
 struct segment {
 	u64 start;
 	u64 end;
+	u64 zeros;		/* from here to the end it is not in the file, and zero */
 	u64 offset;
 	u64 physical;
 };
@@ -48,7 +49,7 @@ enum {
 	SYMBOL_ENABLE,
 	SYMBOL_SLAB_CACHES,
 	SYMBOL_VMEMMAP_BASE,	/* x86 */
-	SYMBOL_VMEMMAP,		/* s390 */
+	SYMBOL_VMEMMAP,		/* s390, powerpc */
 	NR_SYMBOLS
 };
 

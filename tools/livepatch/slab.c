@@ -6,12 +6,14 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "btf.h"
 #include "slab.h"
 
 #define MAX_CACHES	65536
-#define PAGE_SHIFT	12
+/* Reads of the list of caches, which may change meanwhile. */
+#define MAX_READS	5
 #define NO_CACHE	((u32)-1)
 
 /* What is known of a page. */
@@ -23,7 +25,8 @@ struct known {
 struct slabs {
 	const struct memory *memory;
 	u64 vmemmap;
-	int page_size;
+	u64 page_size;		/* in bytes; 64 KiB on most machines with powerpc */
+	int page_struct;	/* size of struct page */
 	int compound;
 	int slab_cache;
 	struct slab_cache *caches;
@@ -64,6 +67,7 @@ static bool read_caches(struct slabs *slabs, u64 list, const struct offsets *off
 	u64 link = list, next, back;
 	struct slab_cache *cache;
 
+	slabs->nr_caches = 0;
 	for (;;) {
 		if (!memory_read_u64(slabs->memory, link, &next) ||
 		    !memory_read_u64(slabs->memory, next + 8, &back) || back != link)
@@ -96,6 +100,7 @@ struct slabs *slabs_open(const struct memory *memory, const struct symbol symbol
 {
 	struct offsets offsets;
 	struct slabs *slabs;
+	unsigned int i;
 	u64 vmemmap;
 
 	vmemmap = symbols[SYMBOL_VMEMMAP_BASE].address;
@@ -106,7 +111,9 @@ struct slabs *slabs_open(const struct memory *memory, const struct symbol symbol
 
 	slabs = xrealloc(NULL, 1, sizeof(*slabs));
 	*slabs = (struct slabs){ .memory = memory };
-	slabs->page_size = btf_size(btf, "page");
+	/* Memory of another machine is taken to have pages of the same size. */
+	slabs->page_size = sysconf(_SC_PAGESIZE);
+	slabs->page_struct = btf_size(btf, "page");
 	slabs->compound = btf_offset(btf, "page", "compound_head");
 	if (slabs->compound < 0)
 		slabs->compound = btf_offset(btf, "page", "compound_info");
@@ -115,12 +122,17 @@ struct slabs *slabs_open(const struct memory *memory, const struct symbol symbol
 	offsets.name = btf_offset(btf, "kmem_cache", "name");
 	offsets.size = btf_offset(btf, "kmem_cache", "size");
 	offsets.object_size = btf_offset(btf, "kmem_cache", "object_size");
-	if (slabs->page_size <= 0 || slabs->compound < 0 || slabs->slab_cache < 0 ||
+	if (slabs->page_struct <= 0 || slabs->compound < 0 || slabs->slab_cache < 0 ||
 	    offsets.list < 0 || offsets.name < 0 || offsets.size < 0 || offsets.object_size < 0 ||
-	    !memory_read_u64(memory, vmemmap, &slabs->vmemmap) ||
-	    !read_caches(slabs, symbols[SYMBOL_SLAB_CACHES].address, &offsets)) {
+	    !memory_read_u64(memory, vmemmap, &slabs->vmemmap)) {
 		slabs_close(slabs);
 		return NULL;
+	}
+	for (i = 0; !read_caches(slabs, symbols[SYMBOL_SLAB_CACHES].address, &offsets); i++) {
+		if (i == MAX_READS) {
+			slabs_close(slabs);
+			return NULL;
+		}
 	}
 	if (slabs->nr_caches)
 		qsort(slabs->caches, slabs->nr_caches, sizeof(*slabs->caches), by_address);
@@ -157,7 +169,7 @@ static u32 cache_of_frame(const struct slabs *slabs, u64 frame)
 	struct slab_cache key, *found;
 	u64 page;
 
-	page = head_page(slabs, slabs->vmemmap + frame * slabs->page_size);
+	page = head_page(slabs, slabs->vmemmap + frame * slabs->page_struct);
 	if (!page || !slabs->nr_caches ||
 	    !memory_read_u64(slabs->memory, page + slabs->slab_cache, &key.address))
 		return NO_CACHE;
@@ -196,17 +208,18 @@ static void grow_known(struct slabs *slabs)
 const struct slab_cache *slabs_find(struct slabs *slabs, u64 address)
 {
 	struct known *known;
-	u64 physical;
+	u64 physical, frame;
 	u32 cache;
 
 	if (!slabs || !memory_physical(slabs->memory, address, &physical))
 		return NULL;
 	if (2 * (slabs->nr_known + 1) > ((size_t)1 << slabs->bits) || !slabs->known)
 		grow_known(slabs);
-	known = find_known(slabs, physical >> PAGE_SHIFT);
+	frame = physical / slabs->page_size;
+	known = find_known(slabs, frame);
 	if (!known->frame) {
-		known->frame = (physical >> PAGE_SHIFT) + 1;
-		known->cache = cache_of_frame(slabs, physical >> PAGE_SHIFT);
+		known->frame = frame + 1;
+		known->cache = cache_of_frame(slabs, frame);
 		slabs->nr_known++;
 	}
 	cache = known->cache;

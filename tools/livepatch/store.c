@@ -46,6 +46,8 @@
 /* Walks of a chain, with a pause before each but the first; such pauses, and steps, in all. */
 #define MAX_WALKS		4
 #define MAX_PAUSES		200
+/* After as many torn chains memory is not that of a store: one try for each of the others. */
+#define MAX_TORN		100
 #define MAX_STEPS		0x10000000
 
 #define MAX_TABLES		8
@@ -131,7 +133,7 @@ static bool offsets_fit(const struct store *store)
 	return store->shadow_data <= ENTRY_SIZE;
 }
 
-static void find_ours(struct store *store, u64 address)
+static bool find_ours(struct store *store, u64 address)
 {
 	const struct memory *memory = store->memory;
 	u16 *offsets[] = {
@@ -145,10 +147,9 @@ static void find_ours(struct store *store, u64 address)
 	struct layout layout;
 	unsigned int i;
 
-	if (!memory_read(memory, address, &layout, sizeof(layout)))
-		die("the description of the store cannot be read");
-	if (memcmp(layout.magic, LAYOUT_MAGIC, sizeof(layout.magic)))
-		die("the description of the store is damaged");
+	if (!memory_read(memory, address, &layout, sizeof(layout)) ||
+	    memcmp(layout.magic, LAYOUT_MAGIC, sizeof(layout.magic)))
+		return false;
 	if (get_u32(memory, &layout.version) != LAYOUT_VERSION ||
 	    get_u32(memory, &layout.size) != sizeof(layout))
 		die("the store has layout version %u, and this program knows %u; use the klp-shadow of this kernel's source",
@@ -160,17 +161,17 @@ static void find_ours(struct store *store, u64 address)
 	store->patches = get_u64(memory, &layout.patches);
 	for (i = 0; i < sizeof(offsets) / sizeof(*offsets); i++)
 		*offsets[i] = get_u16(memory, &layout.offsets[i]);
-	if (!offsets_fit(store))
-		die("the description of the store is damaged");
+
+	return offsets_fit(store);
 }
 
-void store_find(struct store *store, const struct memory *memory,
+bool store_find(struct store *store, const struct memory *memory,
 		const struct symbol symbols[NR_SYMBOLS], const struct btf *btf)
 {
 	*store = (struct store){ .memory = memory };
 	if (symbols[SYMBOL_LAYOUT].address) {
-		find_ours(store, symbols[SYMBOL_LAYOUT].address);
 		store->stock_heads = symbols[SYMBOL_HASH].address;
+		return find_ours(store, symbols[SYMBOL_LAYOUT].address);
 	} else if (symbols[SYMBOL_HASH].address) {
 		find_stock(store, &symbols[SYMBOL_HASH], btf);
 	} else if (symbols[SYMBOL_ENABLE].address) {
@@ -178,6 +179,8 @@ void store_find(struct store *store, const struct memory *memory,
 	} else {
 		die("no shadow variables; the kernel was built without CONFIG_LIVEPATCH");
 	}
+
+	return true;
 }
 
 /* === Chains === */
@@ -278,7 +281,7 @@ static bool walk_chain(struct reader *reader, const struct table *table, u64 cha
 				most = reader->depth;
 			continue;
 		}
-		if (++retries > MAX_RETRIES + most)
+		if (++retries > MAX_RETRIES + most || snapshot->torn > MAX_TORN)
 			return false;
 		if (reader->depth) {
 			reader->depth--;
@@ -627,6 +630,16 @@ static void read_types(const struct store *store, struct snapshot *snapshot)
 		pause_ms(PAUSE_STEP * i);
 	}
 	snapshot->types_torn = true;
+}
+
+bool store_has(const struct store *store, const struct variable *variable)
+{
+	u64 parent, id;
+
+	/* Of one that was moved, this is in the entry with the data as well. */
+	return memory_read_u64(store->memory, variable->address + store->shadow_obj, &parent) &&
+	       memory_read_u64(store->memory, variable->address + store->shadow_id, &id) &&
+	       parent == variable->parent && id == variable->id;
 }
 
 void store_read(const struct store *store, struct snapshot *snapshot)

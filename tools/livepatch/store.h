@@ -60,9 +60,12 @@ struct snapshot {
 	bool types_torn;	/* the list of livepatches could not be read to its end */
 };
 
-void store_find(struct store *store, const struct memory *memory,
+/* False if it is the store of a module that has just gone, or is damaged. */
+bool store_find(struct store *store, const struct memory *memory,
 		const struct symbol symbols[NR_SYMBOLS], const struct btf *btf);
 void store_read(const struct store *store, struct snapshot *snapshot);
+/* Whether the variable still seems to be there, after its data has been read. */
+bool store_has(const struct store *store, const struct variable *variable);
 void snapshot_free(struct snapshot *snapshot);
 static inline bool snapshot_complete(const struct snapshot *snapshot)
 {

@@ -28,6 +28,15 @@ def heads(array):
             yield array[i]
 
 
+def nodes(head, seen):
+    """Nodes of a list, which may be damaged; none of them was seen in another one."""
+    for node in lists.hlist_for_each(head):
+        if int(node) in seen:
+            raise gdb.GdbError("two links lead to {:#x}: the store is damaged".format(int(node)))
+        seen.add(int(node))
+        yield node
+
+
 def shadow_variables():
     """All of them, as values of type struct klp_shadow *."""
     if not gdb.selected_inferior().pid:
@@ -39,14 +48,15 @@ def shadow_variables():
     if stock is not None and modules.find_module_by_name("klp_shadow"):
         raise gdb.GdbError("the module klp_shadow has the store, which this command cannot read")
     pointer = shadow_type.get_type().pointer()
+    seen = set()
     if ids is None:
         for head in heads(stock):
-            for node in lists.hlist_for_each(head):
+            for node in nodes(head, seen):
                 yield utils.container_of(node, pointer, "node")
         return
     # klp-shadow has all of them here, also while its tables are resized.
     for head in heads(ids):
-        for node in lists.hlist_for_each(head):
+        for node in nodes(head, seen):
             shadow = utils.container_of(node, pointer, "id_link")
             # Not the position of a task that goes through the list.
             if int(shadow['obj']) != int(ids.address):
@@ -92,6 +102,11 @@ It needs debug info. The machine must be stopped, or be a dump."""
             gdb.write("{:<#18x} {:>10}  {:<16} {}\n".format(
                 ident, number.get(ident, 0), ",".join(dict.fromkeys(names)),
                 ",".join(dict.fromkeys(patches))))
+        state = lookup("klp_shadow_state")
+        if state is not None and int(state['entries']) != sum(number.values()):
+            gdb.write("{} variables in the lists of ids, {} in the table: one was just added or "
+                      "removed, or the store is damaged\n".format(
+                          sum(number.values()), int(state['entries'])))
 
     def show_variables(self, wanted):
         gdb.write("{:<18} {:<18} {}\n".format("ID", "PARENT", "DATA"))

@@ -32,6 +32,9 @@ class Image:
         self.memory = {DATA: bytearray(256 << 10), RAM: bytearray(512 << 10),
                        PAGES: bytearray((512 << 10) // 4096 * 64)}
         self.physical = {RAM: PHYSICAL}
+        self.left_out = {}      # bytes at the end of a region that are zero, and not in the file
+        self.caches = []
+        self.many_segments = False      # as if there were more than fit into the header
         self.symbols = {}
         self.free = {DATA: DATA, RAM: RAM + 4096}
         self.variables = []     # (id, parent)
@@ -242,6 +245,7 @@ class Image:
         ring = [self.symbols['slab_caches']]
         for name, size, first, pages, tails in caches:
             cache = self.allocate(RAM, 64)
+            self.caches.append(cache)
             self.put(cache + 8, self.string(name))
             self.put(cache + 16, size, 'I')
             self.put(cache + 20, size, 'I')
@@ -276,12 +280,18 @@ class Image:
         data = b''
         headers = b''
         for start, memory in self.memory.items():
+            there = memory[:len(memory) - self.left_out.get(start, 0)]
             headers += struct.pack(self.order + 'IIQQQQQQ', 1, 7, offset + len(data), start,
-                                   self.physical.get(start, MASK), len(memory), len(memory), 1)
-            data += memory
+                                   self.physical.get(start, MASK), len(there), len(memory), 1)
+            data += there
+        number, sections = len(self.memory), 0
+        if self.many_segments:
+            number, sections = 0xffff, offset + len(data)
+            data += struct.pack(self.order + 'IIQQQQIIQQ', 0, 0, 0, 0, 0, 0, 0,
+                                len(self.memory), 0, 0)
         ident = b'\x7fELF' + bytes((2, 2 if self.order == '>' else 1, 1)) + bytes(9)
-        header = ident + struct.pack(self.order + 'HHIQQQIHHHHHH', 4, 62, 1, 0, 64, 0, 0, 64, 56,
-                                     len(self.memory), 0, 0, 0)
+        header = ident + struct.pack(self.order + 'HHIQQQIHHHHHH', 4, 62, 1, 0, 64, sections, 0,
+                                     64, 56, number, 0, 0, 0)
         with open(path, 'wb') as file:
             file.write(header + headers + data)
 

@@ -67,8 +67,14 @@ MUTANTS = [
      'for (;; first = false) {\n\t\ttake('),
     ('a read that straddles segments', 'memory.c', 'for (; size; size -= part) {',
      'for (part = 0; size; size = part) {'),
-    ('the error is overwritten', 'memory.c', 'is needed", path, strerror(error)',
-     'is needed", path, strerror(errno)'),
+    ('the error is overwritten', 'memory.c', 'locked down",\n\t\t    path, strerror(error)',
+     'locked down",\n\t\t    path, strerror(errno)'),
+    ('what is not in the file is read there', 'memory.c', 'if (address >= segment->zeros)', 'if (0)'),
+    ('many segments are taken for 65,535', 'memory.c', 'if (number == PN_XNUM)', 'if (0)'),
+    ('data of what has gone is shown', 'klp-shadow.c', 'there = store_has(&store, variable);', ''),
+    ('any number of torn chains is tried again', 'store.c', ' || snapshot->torn > MAX_TORN', ''),
+    ('a help text that is not written', 'klp-shadow.c', 'if (ferror(stdout) || fclose(stdout))',
+     'if (0)'),
 ]
 
 

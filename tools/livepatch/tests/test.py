@@ -11,13 +11,14 @@ import concurrent.futures
 import json
 import os
 import random
+import re
 import struct
 import subprocess
 import sys
 import tempfile
 import time
 
-from image import Image, DATA, PATCH, RAM, SHADOW, TABLE, btf
+from image import Image, DATA, PAGES, PATCH, RAM, SHADOW, TABLE, btf
 
 LIMIT = 20
 QUICK = 6
@@ -80,7 +81,7 @@ class Tests:
         status, output, _ = self.run('--json')
         return status, json.loads(output) if status != ERROR else None
 
-    def read_changing(self, change, at, size):
+    def read_changing(self, change, at, size, *arguments):
         """Like read(), and the memory becomes that of @change before @size bytes @at are read."""
         if not os.path.exists(self.preload):
             source = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'change.c')
@@ -90,7 +91,7 @@ class Tests:
         # The sanitizer wants to be the first library.
         env = dict(os.environ, LD_PRELOAD=self.preload, ASAN_OPTIONS='verify_asan_link_order=0',
                    CHANGE=f'{change.offset(at)} {size} {self.changed}')
-        status, output, _ = self.run('--json', env=env)
+        status, output, _ = self.run(*arguments, '--json', env=env)
         return status, json.loads(output)
 
     def watch(self, *steps):
@@ -284,7 +285,48 @@ class Tests:
         _, output, _ = self.run('list', '--data', '--json')
         expect(json.loads(output)['list'][0]['bytes'] == '0001020304', output)
 
+    def test_empty_data(self):
+        """Sizes 0 and unknown are told apart from data that cannot be read."""
+        image = Image(False, False)
+        image.add_patch('livepatch', [('flag', 7, 0), ('large', 8, 4096)])
+        image.free[RAM] = RAM + len(image.memory[RAM]) - 256
+        for ident in 7, 8, 9:
+            image.add(RAM, ident)
+        self.save(image)
+        _, output, _ = self.run('list', '--data')
+        expect(re.findall('\n  (.*)', output) ==
+               ['of no size, or of one that is not known', 'cannot be read',
+                'of no size, or of one that is not known'], output)
+
+    def test_left_out(self):
+        """A dump without pages of zeros: those of the last heads."""
+        image = Image(True, False)
+        image.memory[DATA] = image.memory[DATA][:image.heads + 4096 * 8 - DATA]
+        parent = next(p for p in range(RAM, RAM + (1 << 16), 8)
+                      if image.head(None, p, 7) < image.heads + 1024 * 8)
+        image.add(parent, 7)
+        image.left_out[DATA] = 2048 * 8
+        self.check(image)
+
+    def test_many_segments(self):
+        image = Image(False, True)
+        image.fill(300)
+        image.split()
+        image.many_segments = True
+        self.check(image)
+
     # Changes
+
+    def test_data_removed(self):
+        """A variable is freed before its data is read, and another object is there."""
+        before, after = Image(False, False), Image(False, False)
+        for image in before, after:
+            image.add_patch('livepatch', [('seen', 7, 5)])
+            node = image.add(RAM, 7)
+        after.write(node, b'x' * 64)
+        self.save(before)
+        status, shown = self.read_changing(after, node + SHADOW['data'], 5, 'list', '--data')
+        expect(status == 0 and 'bytes' not in shown['list'][0], shown)
 
     def test_removed_before(self):
         """Those before a variable are removed while it is read, and the first one is reused."""
@@ -456,11 +498,11 @@ class Tests:
         image.follow(image.first, 0xffffc90000000000)
         self.incomplete(image, 0)
 
-    def large_table(self, image, value):
-        """2^18 heads of that value."""
+    def large_table(self, image, value, bits=18):
+        """Heads of that value."""
         large = 0xffffc90000000000
-        image.memory[large] = bytearray(struct.pack(image.order + 'Q', value) * (8 + (1 << 18)))
-        image.put(large + TABLE['bits'], 18, 'I')
+        image.memory[large] = bytearray(struct.pack(image.order + 'Q', value) * (8 + (1 << bits)))
+        image.put(large + TABLE['bits'], bits, 'I')
         image.follow(image.first, large)
         return large
 
@@ -491,6 +533,14 @@ class Tests:
         image.put(image.entries, 21)
         self.quickly_incomplete(lambda: self.read_changing(
             image, large + TABLE['chains'] + 4096, 4096))
+
+    def test_garbage_table(self):
+        """None of the heads leads to an entry, and the table stays."""
+        image = Image(False, False)
+        image.fill(20)
+        self.large_table(image, RAM, 16)
+        self.save(image)
+        self.quickly_incomplete(lambda: self.run('--json'))
 
     def test_heads_not_mapped(self):
         image = Image(True, False)
@@ -597,6 +647,12 @@ class Tests:
             status, output, errors = self.run(*arguments)
             expect(status == ERROR and 'see klp-shadow --help' in errors and not output,
                    f'{arguments}: status {status}: {errors}')
+        with open('/dev/full', 'w', encoding='ascii') as full:
+            for arguments in ('--help',), ('--version',), ():
+                done = subprocess.run(self.command(*arguments), stdout=full, check=False,
+                                      stderr=subprocess.PIPE)
+                expect(done.returncode == ERROR and b'cannot write' in done.stderr,
+                       f'{arguments}: status {done.returncode}')
         for arguments, says in ((('-json',), "'-j'"), (('list', '-json'), "'-j'"),
                                 (('--idd',), "'--idd'"), (('--json=x',), "'--json=x'")):
             _, _, errors = self.run(*arguments)
@@ -624,6 +680,11 @@ class Tests:
         for i in range(20):
             with_types.add_patch(f'livepatch_{i}', [('seen', i, 8), ('more', i + 1, 8)])
         originals.append(('types', with_types))
+        with_caches = Image(True, False)
+        with_caches.add_caches([('parents', 192, RAM + 0x40000, 4, 'head'),
+                                ('variables', 96, RAM + 0x1000, 1, 'head')])
+        with_caches.fill(100)
+        originals.append(('caches', with_caches))
         # On a busy machine it takes seconds to make the images.
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -634,7 +695,11 @@ class Tests:
             blob = bytearray(btf())
             for _ in range(pick.randrange(4)):
                 blob[pick.randrange(len(blob))] = pick.getrandbits(8)
+            files = pick.random() < 0.1
             try:
+                if files:
+                    self.read_damaged_files(image, bytes(blob), pick)
+                    continue
                 status, shown = self.read(image, bytes(blob))
                 if status == 0:
                     expect(shown['variables'] == len(image.variables),
@@ -643,9 +708,22 @@ class Tests:
             except Failure as failure:
                 raise Failure(f'seed {seed}, image {sum(runs.values())}, {name}: {failure}') \
                     from None
-            for start, memory in saved.items():
-                image.memory[start][:] = memory
+            finally:
+                for start, memory in saved.items():
+                    image.memory[start][:] = memory
         return runs
+
+    def read_damaged_files(self, image, btf_data, pick):
+        """Headers and symbols: what is read then may be anything."""
+        self.save(image, btf_data)
+        for path, end in (self.kcore, 64 + 56 * len(image.memory)), (self.kallsyms, 400):
+            with open(path, 'r+b') as file:
+                for _ in range(pick.choice((0, 1, 3))):
+                    # Not the magic number.
+                    file.seek(pick.randrange(5, end))
+                    file.write(bytes((pick.getrandbits(8),)))
+        self.run('--json')
+        self.run('list', '--data')
 
 
 # The program mostly waits for a store that does not change to change.
@@ -675,6 +753,11 @@ MAX_U32 = 0xffffffff
 def damage(image, pick):
     """Change a word of the store. Not to what ends a chain: nothing could tell this."""
     kind = pick.choice(('head', 'entry', 'entry', 'entry', 'data'))
+    if image.caches and pick.random() < 0.5:
+        address = pick.choice((PAGES + pick.randrange(128) * 64 + 8, image.symbols['slab_caches'],
+                               pick.choice(image.caches) + pick.randrange(8) * 8))
+        image.put(address, pick.choice((pick.getrandbits(64), pick.choice(image.nodes), RAM)))
+        return
     if kind == 'head':
         table = image.heads if image.stock else image.first + TABLE['chains']
         address = table + pick.randrange(4096) * 8
