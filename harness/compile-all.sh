@@ -10,18 +10,18 @@
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Configuration: architecture, its compiler in COMPILER, options.
+# Configuration: architecture, its compiler in COMPILER, options; one of A and B for A|B.
 declare -A configurations=(
-	[x86_64]='x86_64 x86_64 64BIT=y'
-	[x86_64-up]='x86_64 x86_64 64BIT=y SMP=n'
+	[x86_64]='x86_64 x86_64 64BIT=y LIVEPATCH=y'
+	[x86_64-up]='x86_64 x86_64 64BIT=y LIVEPATCH=y SMP=n'
 	[x86_64-modules-off]='x86_64 x86_64 64BIT=y MODULES=n LIVEPATCH=n KLP_SHADOW=y KLP_SHADOW_KUNIT_TEST=n KLP_SHADOW_TORTURE_TEST=n'
-	[x86_64-rt]='x86_64 x86_64 64BIT=y PREEMPT_RT=y'
-	[x86_64-lto]='x86_64 x86_64 64BIT=y LTO_CLANG_THIN=y'
-	[x86_64-cfi]='x86_64 x86_64 64BIT=y CFI_CLANG=y'
+	[x86_64-rt]='x86_64 x86_64 64BIT=y LIVEPATCH=y PREEMPT_RT=y'
+	[x86_64-lto]='x86_64 x86_64 64BIT=y LIVEPATCH=y LTO_CLANG_THIN=y'
+	[x86_64-cfi]='x86_64 x86_64 64BIT=y LIVEPATCH=y CFI_CLANG|CFI=y'
 	[i386]='i386 i386 LIVEPATCH=n KLP_SHADOW=y'
 	[arm64]='arm64 arm64 SMP=y'
-	[s390]='s390 s390 SMP=y'
-	[powerpc64le]='powerpc powerpcle PPC64=y CPU_LITTLE_ENDIAN=y SMP=y'
+	[s390]='s390 s390 SMP=y LIVEPATCH=y'
+	[powerpc64le]='powerpc powerpcle PPC64=y CPU_LITTLE_ENDIAN=y SMP=y LIVEPATCH=y'
 	[powerpc64]='powerpc powerpc PPC64=y CPU_LITTLE_ENDIAN=n SMP=y'
 	[powerpc32]='powerpc powerpc32 PPC64=n'
 )
@@ -35,7 +35,10 @@ BASE=(EXPERT=y SMP=y MODULES=y MODULE_UNLOAD=y PRINTK=y SYSFS=y DEBUG_KERNEL=y D
 
 chosen=("$@")
 ((${#chosen[@]})) || chosen=("${order[@]}")
-packages=(clang lld llvm)
+# Linux 7.3 and CFI need a later one than 14, the default of Debian 12.
+llvm=-16
+apt-cache show clang-16 >/dev/null 2>&1 || llvm=
+packages=("clang$llvm" "lld$llvm" "llvm$llvm")
 for name in "${chosen[@]}"; do
 	[[ ${configurations[$name]:-} ]] || die "no configuration '$name'; there are: ${order[*]}"
 	read -r _ cross _ <<<"${configurations[$name]}"
@@ -61,7 +64,7 @@ objects()
 # cell(name, compiler): "ok", "FAILED" or "-" in $cell, and the reason in $log
 cell()
 {
-	local arch cross options make wanted option
+	local arch cross options make wanted option names name
 	local -A value=()
 
 	read -r arch cross options <<<"${configurations[$1]}"
@@ -71,9 +74,12 @@ cell()
 	make=(make -s -C "$src" O="$obj" ARCH="$arch" KCFLAGS=-Werror)
 	cross=${COMPILER[$cross]}
 	[[ ! $cross ]] || make+=(CROSS_COMPILE="$cross-")
-	[[ $2 == gcc ]] || make+=(LLVM=1)
+	[[ $2 == gcc ]] || make+=(LLVM="${llvm:-1}")
 	for option in "${BASE[@]}" $options; do
-		value[${option%%=*}]=${option#*=}
+		names=${option%%=*}
+		for name in ${names//|/ }; do
+			value[$name]=${option#*=}
+		done
 	done
 	for option in "${!value[@]}"; do
 		echo "CONFIG_$option=${value[$option]}"
@@ -89,15 +95,17 @@ cell()
 		echo "Linux $LINE needs a later $2 for it" >"$log"
 		return 0
 	}
-	# The options of the configuration itself must be there; LIVEPATCH where it can be.
+	# The options of the configuration itself must be there.
 	for option in $options; do
-		wanted=CONFIG_$option
+		wanted="CONFIG_(${option%%=*})=${option#*=}"
 		if [[ $wanted == *=n ]]; then
-			! grep -q "^${wanted%n}" "$obj/.config" && continue
+			! grep -qE "^${wanted%n}" "$obj/.config" && continue
 		else
-			grep -qx "$wanted" "$obj/.config" && continue
+			grep -qxE "$wanted" "$obj/.config" && continue
 		fi
-		cell=-
+		# With clang, powerpc has the store alone.
+		[[ $option != LIVEPATCH=y || $2 == gcc ]] || continue
+		[[ $option == LIVEPATCH=y ]] || cell=-
 		echo "Linux $LINE with $2 does not take $wanted" >"$log"
 		return 0
 	done
