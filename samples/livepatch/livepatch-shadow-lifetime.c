@@ -16,6 +16,7 @@
  *   # echo 2 >&$carol
  *   # echo 2 >&$dave
  *   bash: echo: write error: Stale file handle
+ *   # klp-shadow list --id 0x6e6f7465 --data
  */
 #include <linux/livepatch.h>
 #include <linux/module.h>
