@@ -30,8 +30,9 @@ all: shadow_modules
 clean: shadow_modules_clean
 
 # The scripts skip if there are no modules: without a kernel to build against, or with one
-# that has the kernel's own store. The O= that the selftests' own Makefile passes is not KDIR's.
-shadow_kbuild = $(MAKE) -C $(KDIR) O=$(realpath $(KDIR)) M=$(CURDIR)/$(SHADOW_MODULES) $(1)
+# that has the kernel's own store. The O= that the selftests' own Makefile passes is not KDIR's,
+# and "make kselftest" of the kernel says by sub_make_done that M= has been read.
+shadow_kbuild = unset sub_make_done; $(MAKE) -C $(KDIR) O=$(realpath $(KDIR)) M=$(CURDIR)/$(SHADOW_MODULES) $(1)
 shadow_has = $(shell grep -s '^CONFIG_KLP_SHADOW=y' $(KDIR)/include/config/auto.conf)
 
 shadow_modules:
