@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: KERNEL=<line> check.sh [compile] [clang] [sparse] [uml] [checkpatch]
+# Usage: KERNEL=<line> check.sh [compile] [clang] [modversions] [sparse] [uml] [checkpatch]
 #        [kernel-doc] [examples] [coccicheck] [shellcheck] [spelling]
 #
 # Run static checks, without arguments all of them. Prints a TAP line for each file or set
@@ -12,7 +12,7 @@
 # shellcheck source=SCRIPTDIR/kernel/kbuild.sh
 . "$TOP/harness/kernel/kbuild.sh"
 
-VERBS=(compile clang sparse uml checkpatch kernel-doc examples coccicheck shellcheck spelling)
+VERBS=(compile clang modversions sparse uml checkpatch kernel-doc examples coccicheck shellcheck spelling)
 
 verbs=("$@")
 ((${#verbs[@]})) || verbs=("${VERBS[@]}")
@@ -214,6 +214,33 @@ check_clang()
 	fi
 	prepare "$obj-clang" "${kmake_clang[@]}"
 	compile clang "$obj-clang" "${kmake_clang[@]}"
+}
+
+# versions(tree): symbols of livepatching and their versions, with CONFIG_MODVERSIONS
+versions()
+{
+	local ARCH=x86_64 src=$dir/$1 obj=$dir/modversions/$1
+
+	mkdir -p "$obj"
+	printf 'CONFIG_%s=y\n' 64BIT MODULES MODVERSIONS SYSFS DEBUG_FS KALLSYMS KALLSYMS_ALL FTRACE \
+		FUNCTION_TRACER DYNAMIC_FTRACE LIVEPATCH >"$obj/modversions.config"
+	make=(make -s -C "$src" O="$obj" ARCH=x86_64)
+	configure "Linux $LINE ($1) with CONFIG_MODVERSIONS" "$obj/modversions.config" >&2
+	{ kmake -j"$(nproc)" modules_prepare && kmake -j"$(nproc)" kernel/livepatch/; } >"$log" 2>&1 ||
+		die "kernel/livepatch of Linux $LINE ($1) cannot be built, see $log"
+	sed -n 's/^#SYMVER //p' "$obj"/kernel/livepatch/.*.o.cmd | sort
+}
+
+# A livepatch that was built for the stock kernel loads if the symbols have the same versions.
+check_modversions()
+{
+	"$TOP/harness/source.sh" stock src >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
+	versions stock >"$dir/versions.stock"
+	versions src >"$dir/versions.src"
+	comm -23 "$dir/versions.stock" "$dir/versions.src" >"$log"
+	grep -q '^klp_shadow_get_or_alloc ' "$dir/versions.stock" || echo "no versions" >>"$log"
+	silent "symbol versions: $(wc -l <"$dir/versions.stock") of the stock kernel are unchanged (Linux $LINE)" \
+		"diff $dir/versions.stock $dir/versions.src"
 }
 
 check_sparse()

@@ -163,8 +163,9 @@ declare -A COMPILER=([x86_64]='' [i386]='' [arm64]=aarch64-linux-gnu [s390]=s390
 # Debian's packages of QEMU.
 # shellcheck disable=SC2034  # used by scripts that source this
 declare -A EMULATOR=([x86_64]=qemu-system-x86 [i386]=qemu-system-x86 [arm64]=qemu-system-arm
-	[s390]=qemu-system-misc [powerpc]=qemu-system-ppc [powerpcle]=qemu-system-ppc
+	[s390]=qemu-system-s390x [powerpc]=qemu-system-ppc [powerpcle]=qemu-system-ppc
 	[powerpc32]=qemu-system-ppc)
+[[ $(cat /etc/debian_version 2>/dev/null) != 12* ]] || EMULATOR[s390]=qemu-system-misc
 
 # set_arch(): check ARCH from the environment, and set its name in Debian, DEB_ARCH, and the
 # prefix of its compiler, CROSS

@@ -204,7 +204,9 @@ broken "no such function" "nothing in .*/shadow_trace.c fits 'without klp_shadow
 	'kernel/livepatch/shadow_trace.c\n\twithout klp_shadow_gone'
 broken "a change of what a later patch brings" '14-torture.txt changes .*\.rst before 19-documentation' \
 	'Documentation/livepatch/shadow-vars.rst\n\t1d'
-refuses "series: no name to sign off" 'who signs the patches off: git config' env -u GIT_AUTHOR_EMAIL \
+refuses "series: no address to sign off" 'who signs the patches off: git config' env -u GIT_AUTHOR_EMAIL \
+	HOME="$work" XDG_CONFIG_HOME="$work" GIT_CONFIG_NOSYSTEM=1 GIT_DIR="$work/absent" "$TOP/harness/series/series.sh"
+refuses "series: no name to sign off" 'who signs the patches off: git config' env -u GIT_AUTHOR_NAME \
 	HOME="$work" XDG_CONFIG_HOME="$work" GIT_CONFIG_NOSYSTEM=1 GIT_DIR="$work/absent" "$TOP/harness/series/series.sh"
 
 # --- A machine without packages, or without permissions ---

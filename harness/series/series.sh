@@ -4,8 +4,8 @@
 #
 # Write the store as patches to build/<line>/series: a cover letter, and what series.py makes
 # of an overlaid kernel, by default of Linux 7.3. With "check", apply them by git am to an unmodified kernel. Each has to
-# pass checkpatch --strict, to build without warnings and to pass the tests that are there by
-# then; the result must be the overlaid kernel, byte for byte. Prints TAP then.
+# pass checkpatch --strict, to build without warnings and to pass the tests that it brings, if
+# these need no VM; the result must be the overlaid kernel, byte for byte. Prints TAP then.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -23,8 +23,13 @@ mkdir -p "$dir"
 
 # === Writing ===
 
-[[ ${GIT_AUTHOR_EMAIL:-} ]] || git -C "$TOP" config user.email >/dev/null ||
+GIT_AUTHOR_NAME=${GIT_AUTHOR_NAME:-$(git -C "$TOP" config user.name || :)}
+GIT_AUTHOR_EMAIL=${GIT_AUTHOR_EMAIL:-$(git -C "$TOP" config user.email || :)}
+[[ $GIT_AUTHOR_NAME && $GIT_AUTHOR_EMAIL ]] ||
 	die "git does not know who signs the patches off: git config --global user.email <address>, and user.name"
+# Also of this repository's own configuration, for the one that is made.
+export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL
+export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
 "$TOP/harness/source.sh" stock src >"$log" 2>&1 || die "no source of Linux $LINE: $(tail -n 1 "$log")"
 
 work=$(mktemp -d)
