@@ -96,6 +96,27 @@ end()
 	((failed == 0)) && exit 0 || exit 1
 }
 
+# beside_stock(): a table of the kernel's own scripts, on the untouched kernel and on ours
+beside_stock()
+{
+	echo
+	awk '
+		BEGIN { printf "%-32s %-10s %s\n", "", "untouched", "with klp-shadow" }
+		/^(not )?ok [0-9]+ selftests: livepatch: / {
+			name = $0
+			sub(/.*livepatch: /, "", name)
+			sub(/ .*/, "", name)
+			result[FILENAME, name] = /# SKIP/ ? "skipped" : /^not/ ? "FAILED" : "ok"
+			if (FILENAME == ARGV[1])
+				names[++n] = name
+		}
+		END {
+			for (i = 1; i <= n; i++)
+				printf "%-32s %-10s %s\n", names[i], result[ARGV[1], names[i]],
+					((ARGV[2], names[i]) in result) ? result[ARGV[2], names[i]] : "-"
+		}' "$logs/stock.tap" "$logs/selftests.tap"
+}
+
 rm -f "$logs"/*.{status,tap}
 if [[ $ARCH != x86_64 ]]; then
 	"$TOP/harness/setup.sh" "${EMULATOR[$ARCH]}"
@@ -105,6 +126,7 @@ if [[ $ARCH != x86_64 ]]; then
 	part selftests "$TOP/harness/vm/vm.sh" -t 6000 "$TOP/harness/vm/jobs/selftests.sh"
 	VARIANT=stock part stock "$TOP/harness/vm/vm.sh" -t 3000 "$TOP/harness/vm/jobs/selftests.sh"
 	ROUNDS=2 part tools "$TOP/harness/klp-shadow/klp-shadow.sh" vm
+	beside_stock
 	end selftests stock tools
 fi
 
