@@ -237,11 +237,11 @@ class Image:
 
     # Slab caches, with the layout of btf()
 
-    def add_caches(self, caches):
+    def add_caches(self, caches, vmemmap='vmemmap_base'):
         """Caches are (name, size, first address, pages, how tail pages find the first)."""
         self.symbol('slab_caches', self.allocate(DATA, 16))
-        self.symbol('vmemmap_base', self.allocate(DATA, 16))
-        self.put(self.symbols['vmemmap_base'], VMEMMAP)
+        self.symbol(vmemmap, self.allocate(DATA, 16))
+        self.put(self.symbols[vmemmap], VMEMMAP)
         ring = [self.symbols['slab_caches']]
         for name, size, first, pages, tails in caches:
             cache = self.allocate(RAM, 64)

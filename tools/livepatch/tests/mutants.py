@@ -51,6 +51,8 @@ MUTANTS = [
     ('any size of the table', 'store.c', 'if (hash->next && hash->next - hash->address <',
      'if (0 && hash->next - hash->address <'),
     ('hidden addresses are not noticed', 'memory.c', 'visible |= address;', 'visible = true;'),
+    ('the other symbol of struct pages is not known', 'slab.c',
+     'vmemmap = symbols[SYMBOL_VMEMMAP].address;', 'vmemmap = 0;'),
     ('a mask is taken for a page', 'slab.c', 'return ~info & (~info + 1) ? info : page & info;',
      'return info;'),
     ('any pointer is a slab cache', 'slab.c', 'return found ? (u32)(found - slabs->caches) : NO_CACHE;',

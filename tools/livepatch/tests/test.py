@@ -250,7 +250,8 @@ class Tests:
                 # Naturally aligned, as slabs are.
                 first = RAM + 0x40000
                 image.add_caches([('parents', 192, first, 4, tails),
-                                  ('variables', 96, RAM + 0x1000, 1, tails)])
+                                  ('variables', 96, RAM + 0x1000, 1, tails)],
+                                 'vmemmap' if big else 'vmemmap_base')
                 for i in range(16):
                     image.add(first + i * 1024, 3)
                 image.add(RAM + 0x60000, 3)
