@@ -36,8 +36,8 @@ BASE=(EXPERT=y SMP=y MODULES=y MODULE_UNLOAD=y PRINTK=y SYSFS=y DEBUG_KERNEL=y D
 chosen=("$@")
 ((${#chosen[@]})) || chosen=("${order[@]}")
 # Linux 7.3 and CFI need a later one than 14, the default of Debian 12.
-llvm=-16
-apt-cache show clang-16 >/dev/null 2>&1 || llvm=
+llvm=-19
+apt-cache show clang-19 >/dev/null 2>&1 || llvm=
 packages=("clang$llvm" "lld$llvm" "llvm$llvm")
 for name in "${chosen[@]}"; do
 	[[ ${configurations[$name]:-} ]] || die "no configuration '$name'; there are: ${order[*]}"

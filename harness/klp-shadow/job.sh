@@ -46,7 +46,7 @@ complain()
 
 show()
 {
-	timeout 100 ./klp-shadow "$@" >"$log" 2>"$log.err"
+	timeout 300 ./klp-shadow "$@" >"$log" 2>"$log.err"
 }
 
 empty()

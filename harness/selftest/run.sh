@@ -500,5 +500,9 @@ mkdir "$work/crash"
 printf '#!/bin/sh\nkill -SEGV $$\n' >"$work/crash/qemu-system-x86_64"
 chmod +x "$work/crash/qemu-system-x86_64"
 PATH=$work/crash:$PATH vm "QEMU itself crashes" 'QEMU was killed by signal 11, twice' silent -t 180
+# shellcheck disable=SC2016  # expanded by another shell
+printf '%s\n' '#!/bin/bash' 'for i; do [[ $i != file:*.console ]] || echo "no serial ports" >"${i#file:}"; done' \
+	>"$work/crash/qemu-system-x86_64"
+PATH=$work/crash:$PATH vm "QEMU has no serial ports" 'the serial ports did not appear, twice' silent -t 180
 
 plan
