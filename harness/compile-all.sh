@@ -35,7 +35,7 @@ BASE=(EXPERT=y SMP=y MODULES=y MODULE_UNLOAD=y PRINTK=y SYSFS=y DEBUG_KERNEL=y D
 
 chosen=("$@")
 ((${#chosen[@]})) || chosen=("${order[@]}")
-# Linux 7.3 and CFI need a later one than 14, the default of Debian 12.
+# Linux 7.3 needs clang 17, CFI 16; the default of Debian 12 is 14.
 llvm=-19
 apt-cache show clang-19 >/dev/null 2>&1 || llvm=
 packages=("clang$llvm" "lld$llvm" "llvm$llvm")
