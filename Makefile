@@ -45,7 +45,7 @@ help:
 	@echo 'make overlay KTREE=<dir>  put the store onto a kernel source tree, 6.1 to 7.3'
 	@echo 'make series               the store as patches for live-patching@vger.kernel.org, for 7.3'
 	@echo 'make series-check         apply, check, build and test them one by one'
-	@echo 'make debian-kernel        Debian'\''s own kernel of 6.1 or 6.12 with them, as packages; an hour or two'
+	@echo 'make debian-kernel        this Debian'\''s own kernel with them, as packages; an hour or two'
 	@echo 'make kernel               build the kernel that the VM boots'
 	@echo 'make setup                install the Debian packages that are missing'
 	@echo 'make clean                remove all that was built or fetched'
@@ -176,7 +176,8 @@ series-check: setup
 	@harness/series/series.sh check
 
 debian-kernel: setup
-	@harness/setup.sh cpio devscripts dh-exec dh-python dwarves git kernel-wedge libssl-dev lz4 quilt
+	@harness/setup.sh cpio devscripts dh-exec dh-python dwarves git kernel-wedge libssl-dev lz4 \
+		python3-dacite python3-jinja2 quilt zstd
 	@harness/debian-series.sh
 
 clean:

@@ -19,6 +19,9 @@ case $LINE in
 6.12) suite=trixie ;;
 *) die "no Debian release has Linux $LINE; give KERNEL=6.1 (Debian 12) or KERNEL=6.12 (Debian 13)" ;;
 esac
+# Its compiler is that of the release.
+[[ ${1:-} ]] || grep -qx "VERSION_CODENAME=$suite" /etc/os-release ||
+	die "Debian $suite is needed to build its kernel; 'KERNEL=$LINE harness/debian-series.sh quilt' only applies the series to it"
 dir=$BUILD/$LINE/debian-series
 log=$dir/log
 tree=$dir/linux

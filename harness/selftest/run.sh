@@ -209,6 +209,11 @@ refuses "series: no address to sign off" 'who signs the patches off: git config'
 refuses "series: no name to sign off" 'who signs the patches off: git config' env -u GIT_AUTHOR_NAME \
 	HOME="$work" XDG_CONFIG_HOME="$work" GIT_CONFIG_NOSYSTEM=1 GIT_DIR="$work/absent" "$TOP/harness/series/series.sh"
 
+other=6.1
+! grep -qx VERSION_CODENAME=bookworm /etc/os-release || other=6.12
+refuses "debian-kernel: of another release" 'is needed to build its kernel; .* quilt. only applies' \
+	env KERNEL=$other "$TOP/harness/debian-series.sh"
+
 # --- A machine without packages, or without permissions ---
 
 # Files in build/ that belong to another user.
