@@ -222,6 +222,8 @@ versions()
 	local ARCH=x86_64 src=$dir/$1 obj=$dir/modversions/$1
 
 	mkdir -p "$obj"
+	# Versions of files that have gone would count.
+	rm -rf "$obj/kernel/livepatch"
 	printf 'CONFIG_%s=y\n' 64BIT MODULES MODVERSIONS SYSFS DEBUG_FS KALLSYMS KALLSYMS_ALL FTRACE \
 		FUNCTION_TRACER DYNAMIC_FTRACE LIVEPATCH >"$obj/modversions.config"
 	make=(make -s -C "$src" O="$obj" ARCH=x86_64)

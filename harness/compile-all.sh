@@ -104,7 +104,7 @@ cell()
 			grep -qxE "$wanted" "$obj/.config" && continue
 		fi
 		# With clang, powerpc has the store alone.
-		[[ $option != LIVEPATCH=y || $2 == gcc ]] || continue
+		[[ $option != LIVEPATCH=y || $2 == gcc || $arch != powerpc ]] || continue
 		[[ $option == LIVEPATCH=y ]] || cell=-
 		echo "Linux $LINE with $2 does not take $wanted" >"$log"
 		return 0

@@ -165,6 +165,7 @@ declare -A COMPILER=([x86_64]='' [i386]='' [arm64]=aarch64-linux-gnu [s390]=s390
 declare -A EMULATOR=([x86_64]=qemu-system-x86 [i386]=qemu-system-x86 [arm64]=qemu-system-arm
 	[s390]=qemu-system-s390x [powerpc]=qemu-system-ppc [powerpcle]=qemu-system-ppc
 	[powerpc32]=qemu-system-ppc)
+# shellcheck disable=SC2034
 [[ $(cat /etc/debian_version 2>/dev/null) != 12* ]] || EMULATOR[s390]=qemu-system-misc
 
 # set_arch(): check ARCH from the environment, and set its name in Debian, DEB_ARCH, and the

@@ -204,9 +204,11 @@ broken "no such function" "nothing in .*/shadow_trace.c fits 'without klp_shadow
 	'kernel/livepatch/shadow_trace.c\n\twithout klp_shadow_gone'
 broken "a change of what a later patch brings" '14-torture.txt changes .*\.rst before 19-documentation' \
 	'Documentation/livepatch/shadow-vars.rst\n\t1d'
-refuses "series: no address to sign off" 'who signs the patches off: git config' env -u GIT_AUTHOR_EMAIL \
+refuses "series: no address to sign off" 'who signs the patches off: git config' \
+	env -u GIT_AUTHOR_EMAIL GIT_AUTHOR_NAME=x \
 	HOME="$work" XDG_CONFIG_HOME="$work" GIT_CONFIG_NOSYSTEM=1 GIT_DIR="$work/absent" "$TOP/harness/series/series.sh"
-refuses "series: no name to sign off" 'who signs the patches off: git config' env -u GIT_AUTHOR_NAME \
+refuses "series: no name to sign off" 'who signs the patches off: git config' \
+	env -u GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL=x \
 	HOME="$work" XDG_CONFIG_HOME="$work" GIT_CONFIG_NOSYSTEM=1 GIT_DIR="$work/absent" "$TOP/harness/series/series.sh"
 
 other=6.1

@@ -129,7 +129,7 @@ struct slabs *slabs_open(const struct memory *memory, const struct symbol symbol
 		return NULL;
 	}
 	for (i = 0; !read_caches(slabs, symbols[SYMBOL_SLAB_CACHES].address, &offsets); i++) {
-		if (i == MAX_READS) {
+		if (i + 1 == MAX_READS) {
 			slabs_close(slabs);
 			return NULL;
 		}

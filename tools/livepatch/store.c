@@ -220,6 +220,7 @@ static bool read_entry(const struct store *store, const struct table *table, u64
 	variable->id = get_u64(memory, entry + store->shadow_id);
 	variable->parent = get_u64(memory, entry + store->shadow_obj);
 	variable->address = address;
+	variable->node = node;
 	if (!store->stock && variable->parent == store->alias) {
 		variable->parent = get_u64(memory, entry + store->shadow_parent);
 		variable->address = get_u64(memory, entry + store->shadow_target);
@@ -634,11 +635,14 @@ static void read_types(const struct store *store, struct snapshot *snapshot)
 
 bool store_has(const struct store *store, const struct variable *variable)
 {
-	u64 parent, id;
+	const struct memory *memory = store->memory;
+	u64 link, node, parent, id;
 
-	/* Of one that was moved, this is in the entry with the data as well. */
-	return memory_read_u64(store->memory, variable->address + store->shadow_obj, &parent) &&
-	       memory_read_u64(store->memory, variable->address + store->shadow_id, &id) &&
+	/* Of one that was moved, parent and id are beside its data as well. */
+	return memory_read_u64(memory, variable->node + 8, &link) &&
+	       memory_read_u64(memory, link, &node) && node == variable->node &&
+	       memory_read_u64(memory, variable->address + store->shadow_obj, &parent) &&
+	       memory_read_u64(memory, variable->address + store->shadow_id, &id) &&
 	       parent == variable->parent && id == variable->id;
 }
 

@@ -31,6 +31,7 @@ struct store {
 
 struct variable {
 	u64 address;	/* of its struct klp_shadow */
+	u64 node;	/* of the entry that is in the chain */
 	u64 parent;
 	u64 id;
 };

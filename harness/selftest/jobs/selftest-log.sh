@@ -31,6 +31,7 @@ interrupt()
 	local script=$1 end=$((SECONDS + 100))
 
 	shift
+	: >/tmp/out
 	set -m
 	"$script" >/tmp/out 2>&1 &
 	set +m
@@ -55,7 +56,7 @@ clearing=$!
 quietly ./test-shadow-ctor.sh
 quietly ./test-shadow-api.sh
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
-interrupt ./test-shadow-lifetimes.sh grep -q 'ok 1 ' /tmp/out
+interrupt ./test-shadow-lifetimes.sh grep -q '^ok 1 ' /tmp/out
 # The module does its checks while insmod waits.
 interrupt ./test-shadow-race.sh test -e /sys/module/test_klp_shadow_race
 interrupt ./test-shadow-table.sh grep -q klp_shadow_table_alloc $inject

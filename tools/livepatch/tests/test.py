@@ -319,15 +319,19 @@ class Tests:
     # Changes
 
     def test_data_removed(self):
-        """A variable is freed before its data is read, and another object is there."""
-        before, after = Image(False, False), Image(False, False)
-        for image in before, after:
-            image.add_patch('livepatch', [('seen', 7, 5)])
-            node = image.add(RAM, 7)
-        after.write(node, b'x' * 64)
-        self.save(before)
-        status, shown = self.read_changing(after, node + SHADOW['data'], 5, 'list', '--data')
-        expect(status == 0 and 'bytes' not in shown['list'][0], shown)
+        """A variable is removed before its data is read, and another object may be there."""
+        for reused in True, False:
+            before, after = Image(False, False), Image(False, False)
+            for image in before, after:
+                image.add_patch('livepatch', [('seen', 7, 5)])
+                node = image.add(RAM, 7)
+            if reused:
+                after.write(node + SHADOW['target'], b'x' * 48)
+            else:
+                after.remove(node)
+            self.save(before)
+            status, shown = self.read_changing(after, node + SHADOW['data'], 5, 'list', '--data')
+            expect(status == 0 and 'bytes' not in shown['list'][0], shown)
 
     def test_removed_before(self):
         """Those before a variable are removed while it is read, and the first one is reused."""
@@ -539,7 +543,7 @@ class Tests:
         """None of the heads leads to an entry, and the table stays."""
         image = Image(False, False)
         image.fill(20)
-        self.large_table(image, RAM, 16)
+        self.large_table(image, RAM, 15)
         self.save(image)
         self.quickly_incomplete(lambda: self.run('--json'))
 

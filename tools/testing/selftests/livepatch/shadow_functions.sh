@@ -211,7 +211,8 @@ begin()
 		[[ -f $modules/$name.ko ]] || skip "$modules/$name.ko has not been built"
 	done
 	trap clean_up EXIT
-	trap 'exit 1' HUP INT TERM
+	# Another signal does not interrupt the cleaning up.
+	trap 'trap "" HUP INT TERM; exit 1' HUP INT TERM
 	follow_log
 	mark || exit 1
 	begin=$mark

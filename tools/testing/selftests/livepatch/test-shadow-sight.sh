@@ -141,6 +141,7 @@ unload
 # --- Tracepoints ---
 
 if [[ -d $tracing/events/klp_shadow ]]; then
+	await line_is table chains 4096 && await line_is table resizing 0
 	mkdir $instance
 	echo 1 >$instance/events/klp_shadow/enable
 	load variables=1
