@@ -204,12 +204,11 @@ broken "no such function" "nothing in .*/shadow_trace.c fits 'without klp_shadow
 	'kernel/livepatch/shadow_trace.c\n\twithout klp_shadow_gone'
 broken "a change of what a later patch brings" '14-torture.txt changes .*\.rst before 19-documentation' \
 	'Documentation/livepatch/shadow-vars.rst\n\t1d'
+no_config=(HOME="$work" XDG_CONFIG_HOME="$work" GIT_CONFIG_NOSYSTEM=1 GIT_DIR="$work/absent")
 refuses "series: no address to sign off" 'who signs the patches off: git config' \
-	env -u GIT_AUTHOR_EMAIL GIT_AUTHOR_NAME=x \
-	HOME="$work" XDG_CONFIG_HOME="$work" GIT_CONFIG_NOSYSTEM=1 GIT_DIR="$work/absent" "$TOP/harness/series/series.sh"
+	env -u GIT_AUTHOR_EMAIL GIT_AUTHOR_NAME=x "${no_config[@]}" "$TOP/harness/series/series.sh"
 refuses "series: no name to sign off" 'who signs the patches off: git config' \
-	env -u GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL=x \
-	HOME="$work" XDG_CONFIG_HOME="$work" GIT_CONFIG_NOSYSTEM=1 GIT_DIR="$work/absent" "$TOP/harness/series/series.sh"
+	env -u GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL=x "${no_config[@]}" "$TOP/harness/series/series.sh"
 
 other=6.1
 ! grep -qx VERSION_CODENAME=bookworm /etc/os-release || other=6.12
@@ -479,7 +478,7 @@ passes "selftests: not built for a kernel with its own store, which is no error"
 cp "$work/out" "$work/made"
 passes "selftests: which is told" grep -q 'skipped, .*/stock-headers has no CONFIG_KLP_SHADOW' "$work/made"
 
-# As many do who test a kernel; kselftest would run them, too.
+# The target kselftest would run them, too.
 passes "selftests: built by the kernel's target kselftest-all" make -s -C "$BUILD/$LINE/src" \
 	O="$BUILD/$LINE/obj" KDIR="$BUILD/$LINE/obj" TARGETS=livepatch kselftest-all
 

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: [KERNEL=<line>] series.sh [check]
 #
-# Write the store as patches to build/<line>/series: a cover letter, and what series.py makes
-# of an overlaid kernel, by default of Linux 7.3. With "check", apply them by git am to an unmodified kernel. Each has to
-# pass checkpatch --strict, to build without warnings and to pass the tests that it brings, if
-# these need no VM; the result must be the overlaid kernel, byte for byte. Prints TAP then.
+# Write the store as patches to build/<line>/series: a cover letter, and patches that series.py
+# makes of an overlaid kernel, by default of Linux 7.3. With "check", apply them by git am to
+# an unmodified kernel. Each has to pass checkpatch --strict, to build without warnings and to
+# pass the tests that it brings, if these need no VM; the result must be the overlaid kernel,
+# byte for byte. Prints TAP then.
 
 # shellcheck source=SCRIPTDIR/../lib.sh
 . "$(dirname "$0")/../lib.sh"

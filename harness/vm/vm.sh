@@ -200,9 +200,8 @@ if [[ $interactive ]]; then
 	exit
 fi
 say "Linux $LINE in QEMU (${accel%%,*}): $name"
-# fault_of_qemu(): what is the emulator's own fault, whatever the guest does: SIGILL, SIGABRT,
-# SIGBUS, SIGFPE and SIGSEGV; or the device of the serial ports is silent, as of QEMU 7.2 on
-# s390 in one of ten boots
+# fault_of_qemu(): a fault of the emulator itself, not of the guest: SIGILL, SIGABRT, SIGBUS,
+# SIGFPE or SIGSEGV; or serial ports that do not appear, on s390 in one of ten boots (QEMU 7.2)
 fault_of_qemu()
 {
 	if [[ " 132 134 135 136 139 " == *" $ended "* ]]; then

@@ -431,12 +431,11 @@ static void print_variable(const struct snapshot *snapshot, const struct variabl
 	size_t length = options.data ? data_length(snapshot, variable) : 0, i;
 	unsigned char data[MAX_DATA];
 	char name[256], id[32];
-	bool readable, there = true;
+	bool readable, there;
 
 	readable = length && memory_read(&memory, address, data, length);
 	/* Data of what has gone may be that of another object. */
-	if (readable)
-		there = store_has(&store, variable);
+	there = !readable || store_has(&store, variable);
 	readable &= there;
 	if (options.json) {
 		printf("{\"id\":\"0x%llx\",\"parent\":\"0x%llx\",\"data\":\"0x%llx\"",

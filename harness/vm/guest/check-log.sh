@@ -3,11 +3,16 @@
 # In the VM: run the job, check the kernel's log, look for leaks, and then send the verdict.
 
 # The ports appear after the boot has ended: a redirection that comes earlier makes a file.
+ports()
+{
+	[[ -c /dev/vport0p1 && -c /dev/vport0p2 ]]
+}
+
 for ((i = 0; i < 300; i++)); do
-	[[ ! -c /dev/vport0p1 || ! -c /dev/vport0p2 ]] || break
+	! ports || break
 	sleep 0.1
 done
-[[ -c /dev/vport0p1 && -c /dev/vport0p2 ]] || { echo "no serial ports" >/dev/console; exit; }
+ports || { echo "no serial ports" >/dev/console; exit; }
 exec </dev/null >/dev/vport0p1 2>&1
 kmemleak=/sys/kernel/debug/kmemleak
 
